@@ -75,6 +75,12 @@ def _next_break_point(x: float, v: float, p: Any) -> float:  # noqa: ARG001 - th
     return 1.0 if v > 0.0 else 0.0
 
 
+def _after(x: float, duration_s: float, v: float, p: Any) -> float:
+    if v > 0.0:
+        return 1.0 - (1.0 - x) * math.exp(-p.k_set_per_s * math.sinh(v / p.v_set_v) * duration_s)
+    return x * math.exp(p.k_reset_per_s * math.sinh(v / p.v_reset_v) * duration_s)
+
+
 def _saturation_a(x: Any, p: Any) -> Any:
     return p.i_off_a * np.exp(x * np.log(p.i_on_a / p.i_off_a))
 
@@ -119,6 +125,7 @@ SCHOTTKY = state_kind(
         state=_state,
         begin=0.5,
         current_a=_current_a,
+        after=_after,
     ),
     SchottkySettings,
     "A Schottky interface whose barrier moves: a diode of two slopes behind a resistance",

@@ -6,12 +6,14 @@ import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hwloop.datasets.importing import Extract, Reader
 from hwloop.datasets.tables.data_file import DataFile
 from hwloop.datasets.tables.table import DataTable, TableColumn
 from hwloop.errors import ConfigError
 from hwloop_sim.readers.ignored import left_out
+from hwloop_sim.readers.sweep_times import OPTION, times_at_rate
 from hwloop_sim.readers.tables import (
     Table,
     cells_of,
@@ -58,7 +60,7 @@ def _voltages(table: DataTable) -> Sequence[TableColumn]:
     return measured if len(found) == 2 and len(measured) == 1 else found
 
 
-def read(source: DataFile, options: Mapping[str, str]) -> Extract:  # noqa: ARG001 - no options
+def read(source: DataFile, options: Mapping[str, str]) -> Extract:
     """Return voltages and currents with their signs; a gap in a row is refused."""
     table = source.table
     used = [_voltages(table)[0], table.of_role("current_a")[0], *times_of(table)]
@@ -74,14 +76,19 @@ def read(source: DataFile, options: Mapping[str, str]) -> Extract:  # noqa: ARG0
     sweep = _sweeps(table, used)
     if times:
         _check_times(table, times[0], cell, sweep)
+    stated = times[0] if times else np.broadcast_to(np.nan, table.rows)
+    time_s = np.array(stated)
+    for rows in _rows_of_each(cell, sweep):
+        time_s[rows], at_rate = times_at_rate(table, options, voltage_v[rows], stated[rows])
+        told += at_rate
     columns = {
         "cell": cell,
         "sweep": sweep,
-        "time_s": times[0] if times else np.broadcast_to(np.nan, table.rows),
+        "time_s": time_s,
         "voltage_v": voltage_v,
         "current_a": current_a,
     }
-    return Extract("iv", columns, {}, [*_messages(table, columns, used), *told])
+    return Extract("iv", columns, {}, [*_messages(table, columns, used), *dict.fromkeys(told)])
 
 
 def _sweeps(table: DataTable, used: list[TableColumn]) -> Table:
@@ -96,12 +103,17 @@ def _sweeps(table: DataTable, used: list[TableColumn]) -> Table:
 
 def _check_times(table: DataTable, time_s: Table, cell: Table, sweep: Table) -> None:
     """Refuse times that go back within a sweep of a cell."""
-    if not np.ptp(cell) and not np.ptp(sweep):
-        check_times(table, time_s)
-        return
-    for one, number in np.unique(np.stack([cell, sweep], axis=1), axis=0):
-        rows = np.flatnonzero((cell == one) & (sweep == number))
+    for rows in _rows_of_each(cell, sweep):
         check_times(table, time_s[rows], rows)
+
+
+def _rows_of_each(cell: Table, sweep: Table) -> list[NDArray[np.int64]]:
+    """Return the rows of each sweep of each cell."""
+    if not np.ptp(cell) and not np.ptp(sweep):
+        return [np.arange(cell.size)]
+    _, number = np.unique(np.stack([cell, sweep], axis=1), axis=0, return_inverse=True)
+    order = np.argsort(number.ravel(), kind="stable")
+    return np.split(order, np.cumsum(np.bincount(number.ravel()))[:-1])
 
 
 def _messages(
@@ -128,4 +140,5 @@ IV_SWEEP = Reader(
     summary="a sweep of one device: voltage and current under a header",
     judge=judge,
     read=read,
+    options=OPTION,
 )

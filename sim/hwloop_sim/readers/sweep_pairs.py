@@ -17,6 +17,7 @@ from hwloop.datasets.tables.data_file import DataFile
 from hwloop.datasets.tables.table import DataTable, TableColumn
 from hwloop.errors import ConfigError
 from hwloop_sim.readers.ignored import left_out
+from hwloop_sim.readers.sweep_times import OPTION, times_at_rate
 from hwloop_sim.readers.tables import Table, check_below, nameless, without_units
 
 _NUMBER = re.compile(r"(\d+)\D*$")
@@ -99,7 +100,7 @@ def _alternate(
     return all(a != b for a, b in zip(order[::2], order[1::2], strict=True))
 
 
-def read(source: DataFile, options: Mapping[str, str]) -> Extract:  # noqa: ARG001 - no options
+def read(source: DataFile, options: Mapping[str, str]) -> Extract:
     """Return the sweeps in their order; a row without voltage or current is no point of one."""
     table = source.table
     pairs = _pairs(table)
@@ -107,6 +108,7 @@ def read(source: DataFile, options: Mapping[str, str]) -> Extract:  # noqa: ARG0
         raise ConfigError(pairs, file=str(source.path))
     parts: list[dict[str, Table]] = []
     gaps = 0
+    told: list[str] = []
     for number, (volts, current, time) in enumerate(pairs):
         voltage_v = table.numbers(volts, gaps=True)
         current_a = table.numbers(current, gaps=True)
@@ -125,11 +127,14 @@ def read(source: DataFile, options: Mapping[str, str]) -> Extract:  # noqa: ARG0
         time_s = table.numbers(time, gaps=True) if time is not None else np.full(kept.size, np.nan)
         columns = {"time_s": time_s, "voltage_v": voltage_v, "current_a": current_a}
         part = {name: column[kept] for name, column in columns.items()}
+        part["time_s"], at_rate = times_at_rate(table, options, part["voltage_v"], part["time_s"])
+        told += at_rate
         parts.append(part | {"sweep": np.full(int(kept.sum()), float(number))})
     found = {name: np.concatenate([one[name] for one in parts]) for name in parts[0]}
     found["cell"] = np.zeros(found["sweep"].size)
     used = [column for pair in pairs for column in pair if column is not None]
-    return Extract("iv", found, {}, _messages(table, pairs, found, used, gaps))
+    messages = [*_messages(table, pairs, found, used, gaps), *dict.fromkeys(told)]
+    return Extract("iv", found, {}, messages)
 
 
 def _messages(
@@ -158,4 +163,5 @@ SWEEP_PAIRS = Reader(
     summary="sweeps side by side: pairs of voltage and current, one a run",
     judge=judge,
     read=read,
+    options=OPTION,
 )

@@ -100,15 +100,26 @@ def check_whole(table: DataTable, values: Table, what: str) -> None:
         raise table.fault(row, f"{what} {values[row]:g}", "a whole number of 0 or more")
 
 
-def check_below(table: DataTable, values: Table, bound: float, what: str, unit: str) -> None:
-    """Refuse magnitudes above a bound that no such quantity exceeds: its unit was mistaken."""
+def check_below(
+    table: DataTable,
+    values: Table,
+    bound: float,
+    what: str,
+    unit: str,
+    *,
+    ask: str = "is the unit another, or the column?",
+) -> None:
+    """Refuse magnitudes above a bound that no such quantity exceeds: its unit was mistaken.
+
+    ``ask``: end of the message.
+    """
     wrong = np.abs(values) > bound
     if wrong.any():
         row = int(np.argmax(wrong))
         raise table.fault(
             row,
             f"{what} {values[row]:g} {unit}",
-            f"at most {bound:g} {unit}: is the unit another, or the column?",
+            f"at most {bound:g} {unit}: {ask}",
         )
 
 

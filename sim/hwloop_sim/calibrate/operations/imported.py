@@ -121,7 +121,8 @@ def _check_times(path: Path, name: str, time_s: FloatArray) -> None:
     if np.isnan(time_s).any():
         raise ConfigError(
             f"{name} has no times: how long each voltage lasted is not known; give it a column"
-            " of times",
+            " of times, or say how fast the voltage was swept: hwloop import FILE --set"
+            " rate_v_per_s=0.1",
             file=str(path),
         )
     back = np.flatnonzero(np.diff(time_s) <= 0)

@@ -10,11 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hwloop import plugins
 from hwloop.array.operations import PulseMap
 from hwloop.types import FloatArray
-from hwloop_sim.calibrate.operations.history import History, Read, Stimulus
+from hwloop_sim.calibrate.operations.history import History, Read
 from hwloop_sim.cells.device import DeviceKind
 from hwloop_sim.devices.common.state_device import StateModel, per_cell, state_model
 
@@ -50,34 +51,51 @@ def _of_equation(
     from hwloop_sim.devices.common import integrate
 
     cells = first_conductance_s.shape[1]
-    signs = np.array([[-1.0 if one.flipped else 1.0] for one in variants])
     nominal = [model.parameters(one) for one in variants]
     drawn = np.empty((len(variants), cells), dtype=[(name, np.float64) for name in nominal[0]])
     for name in nominal[0]:
         drawn[name] = np.array([one[name] for one in nominal])[:, None]
-    p = per_cell(drawn.ravel(), first_conductance_s.shape)
     flat = drawn.ravel()
+    sign = np.array([-1.0 if one.flipped else 1.0 for one in variants])
+    stimuli = history.stimuli
     with np.errstate(all="ignore"):
+        p = per_cell(flat, first_conductance_s.shape)
         state = np.clip(model.state(first_conductance_s, p), *model.bounds(p))
-    seen_a = []
-    for event in history.events:
-        if isinstance(event, Stimulus):
-            voltage_v = signs * event.voltage_v
-            state = integrate.advance(model.compiled, state, voltage_v, event.duration_s, flat)
-        else:
-            seen_a.append(_shown_a(model, event, state, signs, p))
-    return np.stack(seen_a, axis=1)
+    seen = integrate.follow(
+        model.compiled_sequence,
+        state,
+        sign,
+        np.array([one.voltage_v for one in stimuli]).reshape(-1, cells),
+        np.array([one.duration_s for one in stimuli]),
+        flat,
+        _stimuli_before(history),
+    )
+    shown_a = _shown_a(model, history.reads, seen, sign[:, None], p)
+    return np.moveaxis(shown_a, 0, 1)
+
+
+def _stimuli_before(history: History) -> NDArray[np.int64]:
+    """Return how many stimuli came before each read."""
+    is_read = np.array([isinstance(event, Read) for event in history.events])
+    return np.asarray(np.cumsum(~is_read)[is_read], dtype=np.int64)
 
 
 def _shown_a(
-    model: StateModel[Any], read: Read, state: FloatArray, signs: FloatArray, p: Any
+    model: StateModel[Any], reads: Sequence[Read], seen: FloatArray, sign: FloatArray, p: Any
 ) -> FloatArray:
+    """Compute the currents at states ``seen``, (reads, variants, cells), amperes.
+
+    ``sign``: of the voltage on each variant, (variants, 1).
+    """
+    read_v = np.array([read.read_v for read in reads])[:, None, None]
     if model.current_a is None:
-        return np.asarray(model.conductance_s(state, p) * read.read_v)
-    up_a = signs * model.current_a(state, signs * read.read_v, p)
-    if not read.both_polarities:
-        return np.asarray(up_a)
-    return np.asarray((up_a - signs * model.current_a(state, -signs * read.read_v, p)) / 2)
+        return np.asarray(model.conductance_s(seen, p) * read_v)
+    shown_a = sign * model.current_a(seen, sign * read_v, p)
+    both = np.array([read.both_polarities for read in reads])
+    if both.any():
+        down_a = sign * model.current_a(seen[both], -sign * read_v[both], p)
+        shown_a[both] = (shown_a[both] - down_a) / 2
+    return np.asarray(shown_a)
 
 
 def _of_kind(

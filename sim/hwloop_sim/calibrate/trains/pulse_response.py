@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from hwloop.errors import ConfigError
 from hwloop_sim.calibrate.result import Fit
 from hwloop_sim.calibrate.trains.data import Direction, TrainData
 from hwloop_sim.calibrate.trains.train_likelihood import TrainSteps, spreads
@@ -54,6 +55,11 @@ def _beside_mean(one: Direction) -> list[TrainSteps]:
     """Return the residuals of the changes of each train around their mean, siemens."""
     change_conductance_s = np.diff(one.padded_conductance_s, axis=1)
     several = (~np.isnan(change_conductance_s)).sum(axis=0) > 1
+    if not several[0]:
+        raise ConfigError(
+            f"{len(one.trains)} train of the pulse of {one.pulse['amplitude_v']:g} V in one half of"
+            " the data: pulse_response draws among trains and needs four or more of each pulse"
+        )
     mean_conductance_s = np.where(several, np.nanmean(change_conductance_s, axis=0), np.nan)
     mean_conductance_s = mean_conductance_s[
         : int(np.argmin(several)) if not several.all() else several.size

@@ -15,6 +15,9 @@ by these names:
 - ``next_break_point(x, v, p)``: the next point in the direction of F at which F has a kink or
   vanishes, or the bound.
 
+A model whose equation has a solution in closed form brings that too, ``after(x, duration, v, p)``,
+the state after a time at v; then nothing is integrated.
+
 ``p`` is one record of a structured array: its fields are the parameters. The voltage is the
 device's own. Import this module where it is used: it loads numba.
 """
@@ -58,6 +61,7 @@ _SOLVED = 1e-13
 _ITERATIONS = 60
 _SEGMENTS = 4  # kinks of F, and a bound
 _MANY = 4096  # cells from which threads are worth their begin
+_MANY_PULSES = 20_000  # the same, of the pulses of all cells
 
 # ruff: noqa: F821 - of the model: a copy of each function below is given them
 rate: Callable[..., float]
@@ -155,6 +159,29 @@ def _advance(
     return after
 
 
+def _follow(
+    state: FloatArray,
+    sign: FloatArray,
+    voltage_v: FloatArray,
+    duration_s: FloatArray,
+    parameters: NDArray[np.void],
+    seen_after: NDArray[np.int64],
+) -> FloatArray:
+    cells = voltage_v.shape[1]
+    seen = np.empty((seen_after.size, state.size))
+    for i in range(state.size):
+        x = state[i]
+        pulse = 0
+        for read in range(seen_after.size):
+            while pulse < seen_after[read]:
+                v = sign[i] * voltage_v[pulse, i % cells]
+                if v != 0.0:
+                    x = _after(x, duration_s[pulse], v, parameters[i])
+                pulse += 1
+            seen[read, i] = x
+    return seen
+
+
 _PARTS = (_duration, _reached, _approach, _after)
 _LIBRARIES = {"numba", "numpy", "scipy"}
 _UNCACHED = count()
@@ -169,15 +196,41 @@ def compiled(function: Callable[..., Any]) -> Any:
     return numba.njit(error_model="numpy")(function)
 
 
-def advancing(rate: Callable[..., Any], next_break_point: Callable[..., Any]) -> Any:
+def advancing(
+    rate: Callable[..., Any],
+    next_break_point: Callable[..., Any],
+    after: Callable[..., Any] | None = None,
+) -> Any:
     """Return the compiled loop over the cells of one model, for :func:`advance`.
+
+    ``after``: the solution in closed form, where the model has one. See :func:`_loop_of`.
+    """
+    return _loop_of(_advance, rate, next_break_point, after)
+
+
+def following(
+    rate: Callable[..., Any],
+    next_break_point: Callable[..., Any],
+    after: Callable[..., Any] | None = None,
+) -> Any:
+    """Return the compiled loop over the pulses of each cell, for :func:`follow`."""
+    return _loop_of(_follow, rate, next_break_point, after)
+
+
+def _loop_of(
+    plain: Any,
+    rate: Callable[..., Any],
+    next_break_point: Callable[..., Any],
+    after: Callable[..., Any] | None,
+) -> Any:
+    """Return a loop, compiled with the functions of one model.
 
     Compiled once on a computer: cached on disk under a checksum of the functions of the model,
     since numba itself compares the file of the loop alone, not what it calls. A model that cannot
     be told from another by its text is compiled by each process.
     """
     try:
-        text = repr([made_of(rate), made_of(next_break_point)])
+        text = repr([made_of(one) for one in (rate, next_break_point, after) if one])
     except NoFixedText:
         mark, cached = f"only_{next(_UNCACHED)}", False
     else:
@@ -192,8 +245,10 @@ def advancing(rate: Callable[..., Any], next_break_point: Callable[..., Any]) ->
         copy = FunctionType(part.__code__, made, part.__name__)
         copy.__qualname__ = f"{part.__name__}_{mark}"
         made[part.__name__] = compiled(copy)
-    loop = FunctionType(_advance.__code__, made, _advance.__name__)
-    loop.__qualname__ = f"advance_{mark}"  # the name of its file in the cache
+    if after is not None:
+        made[_after.__name__] = _marked(after, mark, copies)
+    loop = FunctionType(plain.__code__, made, plain.__name__)
+    loop.__qualname__ = f"{plain.__name__.lstrip('_')}_{mark}"  # of its file in the cache
     # Without Python's lock: parts of a large array are advanced side by side.
     return numba.njit(error_model="numpy", cache=cached, nogil=True)(loop)
 
@@ -285,3 +340,38 @@ def advance(
         return part(parts[0]).reshape(state.shape)
     with ThreadPoolExecutor(threads) as pool:
         return np.concatenate(list(pool.map(part, parts))).reshape(state.shape)
+
+
+def follow(
+    loop: Any,
+    state: FloatArray,
+    sign: FloatArray,
+    voltage_v: FloatArray,
+    duration_s: FloatArray,
+    parameters: NDArray[np.void],
+    seen_after: NDArray[np.int64],
+) -> FloatArray:
+    """Return the states of variants of cells at each read of a sequence, (reads, variants, cells).
+
+    ``loop``: made by :func:`following`. ``state``: at the beginning, (variants, cells). ``sign``:
+    of the voltage on each variant, (variants,). ``voltage_v``: (pulses, cells), volts, of
+    ``duration_s`` each. ``parameters``: one record a variant and cell, flat. ``seen_after``: how
+    many pulses each read follows. Variants are divided among threads where there are many pulses.
+    """
+    variants, cells = state.shape
+    signs = np.repeat(np.asarray(sign, dtype=np.float64), cells)
+    volts, times_s = np.ascontiguousarray(voltage_v), np.ascontiguousarray(duration_s)
+    flat = np.ascontiguousarray(state).ravel()
+
+    def part(own: slice) -> FloatArray:
+        seen: FloatArray = loop(flat[own], signs[own], volts, times_s, parameters[own], seen_after)
+        return seen
+
+    busy = flat.size * len(volts) >= _MANY_PULSES
+    threads = min(numba.get_num_threads(), variants) if busy else 1
+    ends = [cells * (variants * number // threads) for number in range(threads + 1)]
+    parts = [slice(*pair) for pair in pairwise(ends)]
+    if threads == 1:
+        return part(parts[0]).reshape(-1, variants, cells)
+    with ThreadPoolExecutor(threads) as pool:
+        return np.concatenate(list(pool.map(part, parts)), axis=1).reshape(-1, variants, cells)

@@ -72,7 +72,8 @@ class StateModel(Generic[S]):
 
     ``parameters(settings)``: the fields of the record p that the functions are given, numbers.
     ``rate(x, v, p)`` and ``next_break_point(x, v, p)``: plain functions of one cell, see
-    :mod:`hwloop_sim.devices.common.integrate`. ``conductance_s(x, p)``, its inverse
+    :mod:`hwloop_sim.devices.common.integrate`, as is ``after(x, duration_s, v, p)``, the solution
+    in closed form where there is one. ``conductance_s(x, p)``, its inverse
     ``state(conductance_s, p)`` and ``current_a(x, v, p)``: of all cells at once. ``begin``: the
     state of cells without ``initial``, as a part of the way between their bounds. ``rising``:
     whether conductance rises with x. ``bounds(p)``: lowest and highest state of each cell; left
@@ -90,6 +91,7 @@ class StateModel(Generic[S]):
     current_a: Callable[[FloatArray, FloatArray, Any], FloatArray] | None = None
     bounds: Callable[[Any], tuple[FloatArray | float, FloatArray | float]] = lambda _: (0.0, 1.0)
     highest_v: float = math.inf
+    after: Callable[..., Any] | None = None
 
     def refuse_beyond(self, voltage_v: FloatArray) -> None:
         """Raise :class:`Unsupported` for a voltage that the model does not cover."""
@@ -107,7 +109,14 @@ class StateModel(Generic[S]):
         """Return the loop over the cells with ``rate`` and ``next_break_point``, compiled once."""
         from hwloop_sim.devices.common import integrate
 
-        return integrate.advancing(self.rate, self.next_break_point)
+        return integrate.advancing(self.rate, self.next_break_point, self.after)
+
+    @cached_property
+    def compiled_sequence(self) -> Any:
+        """Return the loop over the pulses of each cell, compiled once."""
+        from hwloop_sim.devices.common import integrate
+
+        return integrate.following(self.rate, self.next_break_point, self.after)
 
 
 class StateDevice(Device):

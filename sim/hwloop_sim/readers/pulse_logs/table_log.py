@@ -34,6 +34,7 @@ from hwloop_sim.readers.tables import (
     without_units,
 )
 
+_HIGHEST_V = 1100.0  # of the source meters with the highest range, 1100 V
 _RARE = 4
 """Rows for each without a voltage from which on these are gaps among pulses, no reads."""
 _COUNTED = ("pulse", "train", "cycle")
@@ -82,7 +83,10 @@ def _events(
     if isinstance(value, str) or isinstance(volts, str):
         raise ConfigError(value if isinstance(value, str) else str(volts), file=str(source.path))
     amplitude_v = _amplitudes(table, volts)
-    check_below(table, amplitude_v, HIGHEST_LINE_V, volts.label, "V")
+    # A unit that is stated is no guess: thick films and ferroelectrics see hundreds of volts.
+    bound_v = HIGHEST_LINE_V if volts.unit is None else _HIGHEST_V
+    ask = f"is the unit another, or the column? If it is right: --unit {volts.role}=V"
+    check_below(table, amplitude_v, bound_v, volts.label, "V", ask=ask)
     states = states_of(source, value, volts, amplitude_v, options)
     amplitude_v = np.where(states.is_read, 0.0, amplitude_v)
     used = [value, volts, *states.used]

@@ -110,3 +110,53 @@ def test_no_function_of_a_loop_has_the_name_of_one_of_another_model() -> None:
     team, vteam = (named(state_model(one).compiled, set()) for one in loops)
     assert (len(team), len(vteam)) == (10, 8)
     assert not team & vteam
+
+
+def test_a_sequence_moves_each_variant_as_its_pulses_one_by_one() -> None:
+    kind = plugins.load(plugins.DEVICES, "yakopcic")
+    model: Any = state_model(kind)
+    nominal = model.parameters(kind.settings())
+    variants, cells = 3, 2
+    parameters = np.empty(variants * cells, dtype=[(name, np.float64) for name in nominal])
+    for name, value in nominal.items():
+        parameters[name] = value
+    parameters["a_p_per_s"] *= np.repeat([1.0, 2.0, 0.5], cells)
+    state = np.linspace(0.2, 0.7, variants * cells).reshape(variants, cells)
+    sign = np.array([1.0, 1.0, -1.0])
+    volts = np.array([[0.3, 0.4], [0.0, -0.5], [0.35, 0.0], [-0.4, 0.3]])
+    widths_s = np.array([1e-4, 2e-4, 3e-4, 1e-4])
+    seen_after = np.array([0, 1, 1, 4])
+    seen = integrate.follow(
+        model.compiled_sequence, state, sign, volts, widths_s, parameters, seen_after
+    )
+    alone = [state]
+    for volt, width_s in zip(volts, widths_s, strict=True):
+        both_v = sign[:, None] * volt
+        alone.append(
+            integrate.advance(model.compiled, alone[-1], both_v, float(width_s), parameters)
+        )
+    assert seen.shape == (4, variants, cells)
+    assert np.ptp(seen, axis=0).min() > 1e-4
+    np.testing.assert_array_equal(seen, [alone[count] for count in seen_after])
+
+
+def test_a_sequence_in_threads_is_that_of_each_variant_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    loop = integrate.following(rate, next_break_point)
+    state = np.linspace(0.1, 0.3, 12).reshape(4, 3)
+    volts = np.linspace(0.1, 0.5, 15).reshape(5, 3)
+    given = (np.ones(4), volts, np.full(5, 0.02), np.zeros(12, NONE.dtype), np.array([2, 5]))
+    one = integrate.follow(loop, state, *given)
+    monkeypatch.setattr(integrate, "_MANY_PULSES", 1)
+    np.testing.assert_array_equal(integrate.follow(loop, state, *given), one)
+    np.testing.assert_allclose(one[1], state + SPEED * 0.02 * volts.sum(axis=0), rtol=1e-9)
+
+
+def _after(x: float, duration: float, v: float, p: Any) -> float:
+    return x + 0.125 * v * duration
+
+
+def test_a_model_with_a_solution_in_closed_form_is_not_integrated() -> None:
+    loop = integrate.advancing(rate, next_break_point, _after)
+    assert advanced(loop) == pytest.approx(0.25 + 0.125 * 0.05, rel=1e-14)

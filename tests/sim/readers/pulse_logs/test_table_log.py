@@ -269,3 +269,20 @@ def test_values_read_are_those_used_and_those_named_as_left_out(volts: list[floa
     left = int(match[1]) if match else 0
     assert used + left == len(volts)
     assert match is not None or f"all {len(volts)} are used" in words
+
+
+HIGH = """pulse_v,pulse_width (us),conductance (nS)
+60,1,10
+65,1,11
+-70,1,9
+-75,1,8
+"""
+
+
+def test_pulses_above_50_v_are_taken_where_their_unit_is_stated(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"pulse_v 60 V: .* 50 V: .* --unit amplitude_v=V"):
+        read(tmp_path, HIGH)
+    stated = read(tmp_path, HIGH.replace("pulse_v", "pulse voltage (V)"))
+    assert {v for _, volts, _ in trains(stated) for v in volts} == {65, -70, -75}
+    with pytest.raises(ConfigError, match="60000 V: expected at most 1100 V"):
+        read(tmp_path, HIGH.replace("pulse_v", "pulse voltage (kV)"))
