@@ -50,7 +50,7 @@ def _of_measurement(path: Path, data: Measurement, cell: int | None) -> list[His
             file=str(path),
         )
     for history in found:
-        check(history)
+        check(history, short=data.kind == "trains")
     return found
 
 

@@ -21,7 +21,7 @@ from hwloop_sim.calibrate.operations.calibrate import calibrate_operations
 from hwloop_sim.calibrate.operations.deviations import Uncertainty
 from hwloop_sim.calibrate.operations.fit import allowed_range, fit_operations
 from hwloop_sim.calibrate.operations.free import Free
-from hwloop_sim.calibrate.operations.history import History, Read, check, of_record
+from hwloop_sim.calibrate.operations.history import History, Read, Stimulus, check, of_record
 from hwloop_sim.calibrate.rank import rank
 from hwloop_sim.calibrate.run import calibrate, models, write_calibration
 from hwloop_sim.calibrate.summary import held, table
@@ -350,11 +350,20 @@ def test_a_record_without_characterisation_is_refused_with_its_name(tmp_path: Pa
 
 def test_too_few_reads_are_refused() -> None:
     reads = [Read(0.1, True, np.array([1e-6])) for _ in range(3)]
-    from hwloop_sim.calibrate.operations.history import Stimulus
-
     few = History("a.h5", ["cell (0, 0)"], [reads[0], Stimulus(np.array([1.0]), 1e-3), *reads[1:]])
     with pytest.raises(ConfigError, match=r"a\.h5: cell \(0, 0\) was read 3 times: expected 6"):
         check(few)
+
+
+def test_a_short_train_beside_one_of_six_reads_is_taken() -> None:
+    reads = [Read(0.1, True, np.array([1e-6, 2e-6 if n < 3 else np.nan])) for n in range(6)]
+    pulse = Stimulus(np.array([1.0, 1.0]), 1e-3)
+    history = History("a.h5", ["train 0", "train 1"], [reads[0], pulse, *reads[1:]])
+    check(history, short=True)
+    with pytest.raises(ConfigError, match="train 1 was read 3 times: expected 6"):
+        check(history)
+    with pytest.raises(ConfigError, match="train 1 was read 3 times: expected 6"):
+        check(history.of_cells([1]), short=True)
 
 
 @pytest.mark.parametrize(
