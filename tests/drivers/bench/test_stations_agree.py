@@ -77,8 +77,19 @@ CELLS = {
     "reads of 100 nA": Cells(5e-6, read_v=0.02),
 }
 # The 50 Ω of a generator take 1.3 % of a pulse from rows of 10 kΩ, and 0.9 % from those of 15 kΩ.
+# Every station as it ships and every kind of cells in each run of the tests, the rest in slow ones.
+ALWAYS = {
+    ("virtual_4x4", "10 kohm"),
+    ("virtual_serial_board", "reads of 100 nA"),
+    (BY_GENERATOR, "15 kohm"),
+    ("virtual_2602b_707b", "1 Mohm"),
+}
 CASES = [
-    (station, name)
+    pytest.param(
+        station,
+        name,
+        marks=() if name == "as shipped" or (station.stem, name) in ALWAYS else pytest.mark.slow,
+    )
     for station in STATIONS
     for name in CELLS
     if name != ("10 kohm" if station.stem == BY_GENERATOR else "15 kohm")

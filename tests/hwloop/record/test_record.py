@@ -698,7 +698,7 @@ def test_killed_run_keeps_every_row_that_was_told_of(tmp_path: Path) -> None:
     source = Path(__file__).parents[3] / "procedures" / "manhattan_4x4.yaml"
     command = [sys.executable, "-c", _LOOP, str(source)]
     subprocess.run([*command, str(tmp_path / "whole.h5")], check=True, capture_output=True)
-    moments = np.random.default_rng(0).integers(1, 45, 4)
+    moments = np.random.default_rng(0).integers(1, 45, 2)
     with Record(tmp_path / "whole.h5") as whole:
         for number, rows in enumerate(moments):
             path = tmp_path / f"{number}.h5"

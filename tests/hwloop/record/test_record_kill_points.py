@@ -195,7 +195,7 @@ def _distinct(folder: Path, updates: int) -> Iterator[tuple[str, Path, list[str]
         before = now
 
 
-@pytest.mark.parametrize("updates", [3, pytest.param(12, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("updates", [2, pytest.param(12, marks=pytest.mark.slow)])
 def test_file_is_whole_after_each_single_system_call(tmp_path: Path, updates: int) -> None:
     reference = _undisturbed(tmp_path / "undisturbed.h5", updates=updates)
     states = list(_distinct(tmp_path, updates))
