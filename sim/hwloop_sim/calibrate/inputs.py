@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from hwloop.datasets.files import format_of
 from hwloop.datasets.measurement import FORMAT as DATASET
+from hwloop.datasets.measurement import read_measurement
 from hwloop.errors import ConfigError
 from hwloop.record.header import FORMAT as RECORD
+from hwloop.record.reader import Record
 from hwloop.settings.foreign_hdf5 import has_signature
 
 
@@ -28,3 +32,14 @@ def is_record(path: Path) -> bool:
 def is_dataset(path: Path) -> bool:
     """Return whether a file is a dataset that ``hwloop import`` wrote."""
     return format_of(path) == DATASET
+
+
+def count_cells(path: Path) -> int:
+    """Return the number of cells of a record or dataset; 0 for another file."""
+    if is_record(path):
+        with Record(path) as record:
+            return int(np.prod(record.shape))
+    if is_dataset(path):
+        columns = read_measurement(path).columns
+        return int(np.unique(columns["cell"]).size) if "cell" in columns else 0
+    return 0

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from hwloop_sim.calibrate.effort import UNLIMITED, Effort
 from hwloop_sim.calibrate.provenance import provenance
 from hwloop_sim.calibration.file import FORMAT, FORMAT_VERSION
 
@@ -23,7 +24,8 @@ class Task:
 
     ``paths``: records and datasets. ``cell``: the only cell to take; None for all. ``seed``: of the
     emulated data that a model with scatter is compared with. ``fixed``: settings that are held.
-    ``spread``: fit every cell separately as well.
+    ``spread``: fit every cell separately as well. ``quick``: a part of the data will do, to rank
+    models. ``start``: an earlier fit of the model, where the search begins. ``effort``: its time.
     """
 
     model: str
@@ -32,6 +34,9 @@ class Task:
     seed: int = 1
     fixed: Mapping[str, Any] = field(default_factory=dict)
     spread: bool = False
+    quick: bool = False
+    start: FittedCalibration | None = None
+    effort: Effort = UNLIMITED
 
     @property
     def where(self) -> str:
@@ -61,9 +66,13 @@ class HeldOut:
 
 
 class FittedCalibration(ABC):
-    """A device model, ``model``, that was fitted to measured data."""
+    """A device model, ``model``, that was fitted to measured data.
+
+    ``final``: whether to all of the data, by a search that was not ended.
+    """
 
     model: str
+    final: bool = True
 
     @property
     def undetermined(self) -> Sequence[str]:

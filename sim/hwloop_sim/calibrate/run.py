@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from hwloop.datasets.files import appear_complete
-from hwloop.errors import ConfigError, NotConverged, RecordError
+from hwloop.errors import ConfigError, HwloopError, NotConverged, RecordError
 from hwloop.messages import nearest
 from hwloop_sim.calibrate.covariance import undetermined_line
-from hwloop_sim.calibrate.inputs import is_record
+from hwloop_sim.calibrate.inputs import count_cells, is_record
 from hwloop_sim.calibrate.method import CalibrationMethod, FittedCalibration, Option, Task
 from hwloop_sim.calibrate.one_transistor.calibrate import SWEEPS
 from hwloop_sim.calibrate.operations.calibrate import OPERATIONS
@@ -50,7 +50,11 @@ def calibrate(
     Raises :class:`ConfigError` if the data do not suit the model and :class:`NotConverged` if they
     do not determine it, both with the files.
     """
-    task = Task(model, paths, cell, seed, fixed or {}, spread)
+    return fit_task(Task(model, paths, cell, seed, fixed or {}, spread))
+
+
+def fit_task(task: Task) -> FittedCalibration:
+    """Fit as :func:`calibrate` does, with the effort of the task."""
     try:
         return fitted(task)
     except ConfigError as exc:
@@ -84,6 +88,15 @@ def _check_prediction(found: FittedCalibration) -> None:
             f"{found.model}: {undetermined_line(found.undetermined)}; half of the data is too few"
             " to test a prediction, so any other pulse would be extrapolated"
         )
+
+
+def cells_of(task: Task) -> int:
+    """Return the number of cells in the files; 0 if they are not yet known to be in order."""
+    try:
+        _check_files(task.paths)
+        return sum(count_cells(path) for path in task.paths)
+    except HwloopError:  # of the fit itself, which says why
+        return 0
 
 
 def method_of(task: Task) -> CalibrationMethod:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from hwloop.datasets.measurement import Measurement, write_measurement
-from hwloop.errors import ConfigError
-from hwloop_sim.calibrate.method import Task
-from hwloop_sim.calibrate.rank import rank
-from hwloop_sim.calibrate.run import models
+from hwloop.errors import ConfigError, Stopped
+from hwloop_sim.calibrate import command
+from hwloop_sim.calibrate.effort import Effort
+from hwloop_sim.calibrate.method import FittedCalibration, Task
+from hwloop_sim.calibrate.rank import NOT_TRIED, Candidate, alike, rank
+from hwloop_sim.calibrate.run import calibrate, models
+from hwloop_sim.calibrate.summary import advice
 
 
 @pytest.fixture(scope="module")
@@ -72,3 +77,52 @@ def test_every_reason_is_given_once_where_the_data_suit_none(rising: Path) -> No
         ConfigError, match=r"soft_bounds: .*; team, vteam: .*no negative pulse in it: one"
     ):
         rank(Task("", [rising]), among=["soft_bounds", "team", "vteam"])
+
+
+def test_models_for_which_no_time_is_left_are_named(rising: Path) -> None:
+    asked = [False]
+
+    def stop(_: Candidate) -> None:
+        asked[0] = True
+
+    ranked = rank(
+        Task("", [rising], effort=Effort(stopped=lambda: asked[0])),
+        among=["pulse_table", "step_response"],
+        progress=stop,
+    )
+    assert ranked[0].model == "pulse_table"
+    assert ranked[0].found is not None
+    assert ranked[1].reason == NOT_TRIED
+
+
+def test_models_that_predict_alike_are_both_named() -> None:
+    def one(model: str, error: float | None) -> Candidate:
+        return Candidate(model, None, error, "")
+
+    assert alike([one("a", 0.020), one("b", 0.0205), one("c", 0.03), one("d", None)]) == ["a", "b"]
+    assert alike([one("a", 0.020), one("b", 0.03)]) == []
+
+
+def test_a_stopped_command_writes_nothing_and_offers_the_best(
+    rising: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def interrupted(_task: Task, _named: list[str]) -> FittedCalibration:
+        os.kill(os.getpid(), signal.SIGINT)
+        return calibrate([rising], model="step_response")
+
+    monkeypatch.setattr(command, "_best", interrupted)
+    with pytest.raises(Stopped):
+        command.calibrate([rising], out=tmp_path / "twin.yaml")
+    assert list(tmp_path.iterdir()) == []
+    said = capsys.readouterr().err
+    assert "nothing was written; best so far, step_response" in said
+    assert "--model step_response --seconds 20" in said
+
+
+def test_several_cells_are_said_before_the_fit() -> None:
+    assert "8 cells" in advice(8, None)[0]
+    assert "--cell N, 0 to 7" in advice(8, None)[0]
+    assert advice(8, 3) == advice(1, None) == []

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -19,7 +18,18 @@ from hwloop_sim.calibrate.operations.fit import MOST_CELLS, OperationFit, fit_op
 from hwloop_sim.calibrate.operations.history import EmptyRecord, History, of_record
 from hwloop_sim.calibrate.operations.imported import of_dataset, of_text
 from hwloop_sim.calibrate.operations.models import operation_models
+from hwloop_sim.calibrate.operations.problem import Minimum
+from hwloop_sim.calibrate.operations.sample import sampled
 from hwloop_sim.calibrate.operations.spread import fit_each_cell
+
+_SHARE_OF_HALF = 0.6
+"""Share of the time for the fit to half of the data, which begins with the search."""
+_SHARE_OF_ALL = 0.8
+"""Share of the time then left for the fit to all of it."""
+_UNSETTLED = (
+    "the fit to half of the data was ended before it settled: the error of the part left out may be"
+    " too small"
+)
 
 
 def load_histories(paths: Sequence[Path], *, cell: int | None) -> list[History]:
@@ -69,13 +79,24 @@ def calibrate_operations(
     determine.
     """
     model, fixed = task.model, task.fixed
-    histories, messages = _at_most(load_histories(task.paths, cell=task.cell))
+    every, messages = _at_most(load_histories(task.paths, cell=task.cell))
+    histories = sampled(every) if task.quick else every
+    if sum(map(_reads, histories)) < sum(map(_reads, every)):
+        return _looked(task, histories)
     each = fit_each_cell(model, histories, fixed) if task.spread else None
     start = None if each is None else each.fits[0].minimum
-    found = fit_operations(model, histories, fixed=fixed, start=start, uncertain=not task.spread)
-    seen, more = _predicted(model, histories, fixed, found)
-    if each is not None:
-        messages += [f"left out of the spread: {one}" for one in each.left_out]
+    if isinstance(task.start, OperationCalibration):
+        start = task.start.found.minimum
+    # The half first: an error is that of data which the search has not seen.
+    half, seen, more = _predicted(task, histories, start)
+    found = fit_operations(
+        model,
+        histories,
+        fixed=fixed,
+        start=start if half is None else half.minimum,
+        uncertain=not task.spread,
+        effort=task.effort.share(_SHARE_OF_ALL),
+    )
     both = all(read.both_polarities for one in histories for read in one.reads)
     records = [path for path in task.paths if is_record(path)]
     fits = [found] if each is None else list(each.fits)
@@ -84,8 +105,31 @@ def calibrate_operations(
         *(white_noise(fits, both_polarities=both) if records else []),
     ]
     return OperationCalibration(
-        model, histories, found, seen, fixed, each, effects, [*messages, *more]
+        model,
+        histories,
+        found,
+        seen,
+        fixed,
+        each,
+        effects,
+        [*messages, *more],
+        final=not found.minimum.problem.effort.ended,
     )
+
+
+def _looked(task: Task, histories: Sequence[History]) -> OperationCalibration:
+    """Fit half of a part of the data, and predict the other half: a first look at a model."""
+    half, seen, said = _predicted(task, histories, None)
+    if half is None:
+        raise NotConverged(said[0])
+    look = [f"a first look, at {sum(map(_reads, histories))} reads"]
+    return OperationCalibration(
+        task.model, histories, half, seen, task.fixed, messages=look, final=False
+    )
+
+
+def _reads(history: History) -> int:
+    return int(np.isfinite(history.current_a).sum())
 
 
 def _at_most(histories: Sequence[History]) -> tuple[list[History], list[str]]:
@@ -104,16 +148,26 @@ def _at_most(histories: Sequence[History]) -> tuple[list[History], list[str]]:
 
 
 def _predicted(
-    model: str, histories: Sequence[History], fixed: Mapping[str, Any], found: OperationFit
-) -> tuple[PredictedReads | None, list[str]]:
+    task: Task, histories: Sequence[History], start: Minimum | None
+) -> tuple[OperationFit | None, PredictedReads | None, list[str]]:
+    """Fit half of the data and predict the rest; say why not, where that cannot be done."""
     masks, of = half_masks(histories)
+    effort = task.effort.share(_SHARE_OF_HALF)
     try:
         half = fit_operations(
-            model, histories, fixed=fixed, masks=masks, start=found.minimum, uncertain=False
+            task.model,
+            histories,
+            fixed=task.fixed,
+            masks=masks,
+            start=start,
+            uncertain=False,
+            effort=effort,
         )
     except (NotConverged, ConfigError) as exc:
-        return None, [f"not compared with a part left out: half of the data is too little ({exc})"]
-    return held_out_error(half, histories, masks, of), []
+        said = f"not compared with a part left out: half of the data is too little ({exc})"
+        return None, None, [said]
+    unsettled = [] if start is None or not effort.ended else [_UNSETTLED]
+    return half, held_out_error(half, histories, masks, of), unsettled
 
 
 def half_masks(histories: Sequence[History]) -> tuple[list[BoolArray], str]:

@@ -50,6 +50,7 @@ class OperationCalibration(FittedCalibration):
     spread: CellSpread | None = None
     effects: Sequence[FoundEffect] = ()
     messages: Sequence[str] = ()
+    final: bool = True
 
     @property
     def fits(self) -> Sequence[OperationFit]:

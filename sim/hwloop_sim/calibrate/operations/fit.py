@@ -13,6 +13,7 @@ from hwloop.errors import ConfigError, NotConverged
 from hwloop.messages import nearest
 from hwloop.settings.model import Settings
 from hwloop.types import BoolArray, FloatArray
+from hwloop_sim.calibrate.effort import UNLIMITED, Effort
 from hwloop_sim.calibrate.operations.deviations import Uncertainty, uncertainty_of
 from hwloop_sim.calibrate.operations.free import OperationModel
 from hwloop_sim.calibrate.operations.history import History, Stimulus
@@ -27,6 +28,10 @@ from hwloop_sim.cells.device import DeviceKind
 MOST_CELLS = 64
 """Most cells fitted together: more would add little, each with one more unknown."""
 _CORRELATED = 0.2
+ENDED = (
+    "the search was ended before it settled: the parameters are the best so far; --seconds gives it"
+    " more time"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,15 +66,17 @@ def fit_operations(
     masks: Sequence[BoolArray] | None = None,
     start: Minimum | None = None,
     uncertain: bool = True,
+    effort: Effort = UNLIMITED,
 ) -> OperationFit:
     """Fit the parameters of ``model`` to histories.
 
     ``masks``: the reads that count, (reads, cells) for each history; None for all. ``start``: where
     the search begins. ``uncertain``: state uncertainties, which common parameters of different
-    cells do not have. Raises :class:`ConfigError` if the data do not suit the model, and
-    :class:`NotConverged` with the parameter that they do not determine.
+    cells do not have. ``effort``: the time of the search. Raises :class:`ConfigError` if the data
+    do not suit the model, and :class:`NotConverged` with the parameter that they do not determine.
     """
     problem = problem_of(operation_models()[model], histories, fixed, masks)
+    problem = replace(problem, effort=effort)
     found = minimise(problem, start)
     found, intervals = in_intervals(found)
     uncertainty = uncertainty_of(found) if uncertain else None
@@ -153,6 +160,8 @@ def _as_fit(
         " tells where"
         for name, one in intervals.items()
     ]
+    if problem.effort.ended:
+        messages.append(ENDED)
     messages += [] if uncertainty is None else uncertainty.messages()
     if abs(lag) > _CORRELATED:
         messages.append(

@@ -11,12 +11,15 @@ by name.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from hwloop.errors import NotConverged
 from hwloop.types import FloatArray
+from hwloop_sim.calibrate.effort import SearchEnded
 from hwloop_sim.calibrate.operations.free import Free
 from hwloop_sim.calibrate.operations.problem import Minimum, Noise, Problem
 
@@ -24,8 +27,11 @@ _TRIED = 12
 _SHORT = 12
 _SETTLED = 3
 _CELLS_OF_START = 2
+_SHARE_OF_START = 0.6  # of the time left
+_AT_ONCE = 32
 _ROUNDS = 3
 _LEAST_NOISE = 1e-9
+_SETTLED_COST = 1e-10  # relative: far below one unit of −ln L for a million reads
 _STEEP = 1e100  # its square is still finite
 _HARDLY = 6.0  # gain of −2 ln L that an amplifier noise must bring
 
@@ -33,7 +39,8 @@ _HARDLY = 6.0  # gain of −2 ln L that an amplifier noise must bring
 def minimise(problem: Problem, start: Minimum | None = None) -> Minimum:
     """Minimise over all cells, from a start or from the best of many.
 
-    Raises :class:`NotConverged` if no minimum is found.
+    The best so far is taken where the effort of the problem ends. Raises :class:`NotConverged` if
+    no minimum is found.
     """
     found = None
     # During the search parameters may be extreme; results that are not finite count as far off.
@@ -46,6 +53,8 @@ def minimise(problem: Problem, start: Minimum | None = None) -> Minimum:
         for _ in range(_ROUNDS):
             found = descended(problem, theta, noise)
             theta, noise = found.theta, _noise(problem, found.theta)
+            if problem.effort.ended:
+                break
     if found is None or not np.isfinite(found.cost):
         raise NotConverged(f"{problem.model}: the fit did not converge")
     return Minimum(problem, theta, noise, found.cost)
@@ -53,14 +62,16 @@ def minimise(problem: Problem, start: Minimum | None = None) -> Minimum:
 
 def _best_start(problem: Problem) -> tuple[FloatArray, Noise]:
     """Return parameters and noise from a few cells: scan, descend from the best, keep the least."""
-    few = _few_cells(problem)
+    few = replace(_few_cells(problem), effort=problem.effort.share(_SHARE_OF_START))
     rough = few.rough
     begin = few.begin
     scan = _scan(few)
     thetas = np.hstack([scan, np.tile(begin, (len(scan), 1))])
-    short = [
-        descended(few, theta, rough, evaluations=_SHORT) for theta in _best(few, thetas, rough)
-    ]
+    short: list[Minimum] = []
+    for theta in _best(few, thetas, rough):
+        if short and few.effort.ended:
+            break
+        short.append(descended(few, theta, rough, evaluations=_SHORT))
     finite = sorted((one for one in short if np.isfinite(one.cost)), key=lambda one: one.cost)
     if not finite:
         raise NotConverged(f"{problem.model}: no parameters show what was measured")
@@ -77,16 +88,7 @@ def _few_cells(problem: Problem) -> Problem:
         kept = np.isfinite(history.current_a[:, np.sort(best)]).any(axis=1)
         histories.append(few)
         masks.append(mask[np.ix_(kept, np.sort(best))])
-    return Problem(
-        problem.model,
-        problem.twin,
-        problem.settings,
-        problem.free,
-        histories,
-        masks,
-        problem.starts,
-        problem.decades,
-    )
+    return replace(problem, histories=histories, masks=masks)
 
 
 def _scan(problem: Problem) -> FloatArray:
@@ -102,18 +104,32 @@ def _best(problem: Problem, thetas: FloatArray, rough: Noise) -> FloatArray:
 
 
 def _costs(problem: Problem, thetas: FloatArray, noise: Noise) -> FloatArray:
-    """Compute a robust cost of each point: large residuals count logarithmically."""
-    shown_a = problem.counted_a(thetas)
-    off = problem.off(shown_a, noise.sigma_a(problem.measured_a), noise)
-    with np.errstate(over="ignore", invalid="ignore"):
-        cost = np.log1p(np.square(off)).sum(axis=1)
-    return np.where(np.isfinite(cost), cost, np.inf)
+    """Compute a robust cost of each point: large residuals count logarithmically.
+
+    It is infinite for points that were not reached in time.
+    """
+    costs = np.full(len(thetas), np.inf)
+    sigma_a = noise.sigma_a(problem.measured_a)
+    half = problem.effort.share(0.5)
+    for begin in range(0, len(thetas), _AT_ONCE):
+        if begin and half.ended:
+            break
+        problem.effort.tell(f"{problem.model}: looking for a start", problem.effort.left_s)
+        part = slice(begin, begin + _AT_ONCE)
+        off = problem.off(problem.counted_a(thetas[part]), sigma_a, noise)
+        with np.errstate(over="ignore", invalid="ignore"):
+            cost = np.log1p(np.square(off)).sum(axis=1)
+        costs[part] = np.where(np.isfinite(cost), cost, np.inf)
+    return costs
 
 
 def descended(
     problem: Problem, theta: FloatArray, noise: Noise, *, evaluations: int = 200
 ) -> Minimum:
-    """Descend from ``theta`` to a minimum, with weights from the noise there."""
+    """Descend from ``theta`` to a minimum, with weights from the noise there.
+
+    Returns the best point so far where the effort of the problem ends.
+    """
     from scipy.optimize import least_squares
 
     # Weights from measured currents would favour those that are too small by chance.
@@ -125,27 +141,37 @@ def descended(
         [one.bounds for one in problem.free] + [(-np.inf, np.inf)] * sum(problem.cells)
     ).T
 
+    best: list[tuple[float, FloatArray]] = []
+
     def residuals(x: FloatArray) -> FloatArray:
+        if best:
+            problem.effort.check(f"{problem.model}: fitting")
         off = problem.off(problem.counted_a(x[None])[0], sigma_a, noise)
-        return np.asarray(np.clip(np.nan_to_num(off, nan=1e6), -1e6, 1e6))
+        off = np.asarray(np.clip(np.nan_to_num(off, nan=1e6), -1e6, 1e6))
+        cost = 0.5 * float(np.sum(np.square(off)))
+        if not best or cost < best[-1][0]:
+            best.append((cost, x.copy()))
+        return off
 
     def slopes(x: FloatArray) -> FloatArray:
         local_a = noise.sigma_a(problem.counted_a(x[None])[0]) if problem.decades else sigma_a
         slope = problem.jacobian_a(x) / local_a[:, None]
         return np.asarray(np.clip(np.nan_to_num(slope, posinf=0.0, neginf=0.0), -_STEEP, _STEEP))
 
-    found = least_squares(
-        residuals,
-        np.clip(theta, bounds[0] + 1e-6, bounds[1] - 1e-6),
-        slopes,
-        bounds=bounds,
-        x_scale="jac",
-        max_nfev=evaluations,
-        ftol=1e-12,
-        xtol=1e-10,
-        gtol=None,
-    )
-    return Minimum(problem, found.x, noise, float(found.cost))
+    with suppress(SearchEnded):
+        least_squares(
+            residuals,
+            np.clip(theta, bounds[0] + 1e-6, bounds[1] - 1e-6),
+            slopes,
+            bounds=bounds,
+            x_scale="jac",
+            max_nfev=evaluations,
+            ftol=_SETTLED_COST,
+            xtol=1e-10,
+            gtol=None,
+        )
+    cost, lowest = best[-1]
+    return Minimum(problem, lowest, noise, cost)
 
 
 def _noise(problem: Problem, theta: FloatArray) -> Noise:

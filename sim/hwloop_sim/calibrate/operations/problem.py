@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from hwloop.types import BoolArray, FloatArray
+from hwloop_sim.calibrate.effort import UNLIMITED, Effort
 from hwloop_sim.calibrate.operations.free import Free
 from hwloop_sim.calibrate.operations.history import History
 from hwloop_sim.calibrate.operations.twin import Twin, varied
@@ -40,7 +41,7 @@ class Problem:
     """A least-squares problem.
 
     ``masks``: the reads that count, one map per history. ``starts``: number of initial points.
-    ``decades``: see :class:`OperationModel`.
+    ``decades``: see :class:`OperationModel`. ``effort``: the time of the search.
     """
 
     model: str
@@ -51,6 +52,7 @@ class Problem:
     masks: Sequence[BoolArray]
     starts: int
     decades: bool = False
+    effort: Effort = UNLIMITED
 
     @property
     def rough(self) -> Noise:

@@ -147,7 +147,7 @@ def _left(found: Minimum, index: int) -> tuple[Minimum, dict[int, float]]:
     tried, losses = {place: found}, {place: _loss(found)}
     for way in (-1, 1):
         at = place + way
-        while 0 <= at < len(free.middles):
+        while 0 <= at < len(free.middles) and not found.problem.effort.ended:
             tried[at] = _moved(found, index, free.middles[at])
             losses[at] = _loss(tried[at])
             if losses[at] > min(losses.values()) + _WORSE:

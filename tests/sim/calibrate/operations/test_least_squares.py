@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 from hwloop.settings.model import Settings
 from hwloop.types import FloatArray
+from hwloop_sim.calibrate.effort import Effort
 from hwloop_sim.calibrate.operations.deviations import uncertainty_of
 from hwloop_sim.calibrate.operations.free import Free
 from hwloop_sim.calibrate.operations.history import History, Read, Stimulus
@@ -32,7 +34,8 @@ def _grown(
     )
 
 
-def test_parameters_that_overflow_are_passed_over_without_a_warning() -> None:
+def growing() -> Problem:
+    """Twelve reads of e^(0.3 n), searched from rates that overflow."""
     rng = np.random.default_rng(2)
     events: list[Stimulus | Read] = []
     for number in range(12):
@@ -41,8 +44,23 @@ def test_parameters_that_overflow_are_passed_over_without_a_warning() -> None:
     history = History("a.h5", ["cell (0, 0)"], events)
     mask = np.ones((12, 1), dtype=np.bool_)
     free = [Free("rate", 1e-2, 1e4)]
-    problem = Problem("growth", _grown, _Growth(), free, [history], [mask], 16)
-    found = minimise(problem)
+    return Problem("growth", _grown, _Growth(), free, [history], [mask], 16)
+
+
+def test_parameters_that_overflow_are_passed_over_without_a_warning() -> None:
+    found = minimise(growing())
     error = uncertainty_of(found).deviations["rate"]
     assert found.values["rate"] == pytest.approx(0.3, abs=4 * error)
     assert error < 1e-3
+
+
+def test_a_search_that_is_ended_keeps_the_best_it_has_seen() -> None:
+    checks = iter(range(1000))
+    # The clock goes on by a second with every look at it.
+    short = Effort(20.0, now_s=lambda: float(next(checks)))
+    whole = minimise(growing())
+    problem = replace(growing(), effort=short)
+    ended = minimise(problem)
+    assert short.ended
+    assert np.isfinite(ended.cost)
+    assert abs(np.log(ended.values["rate"] / whole.values["rate"])) < 1
