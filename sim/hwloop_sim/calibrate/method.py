@@ -51,18 +51,36 @@ class HeldOut:
     ``error``: root mean square of predicted less measured conductance, over the range measured;
     None if half of the data does not determine a fit. ``figures``: entries of ``held_out`` in the
     calibration file. ``error_of_mean``: of the mean of the fitted part, taken for a prediction;
-    None if unknown.
+    None if unknown. ``decades``, ``decades_of_mean``: the same two as root mean squares of log10,
+    where the data span more than a decade.
     """
 
     error: float | None
     figures: Sequence[Mapping[str, Any]]
     error_of_mean: float | None = None
+    decades: float | None = None
+    decades_of_mean: float | None = None
 
     @property
     def fails(self) -> bool:
-        """Return whether the prediction is no better than the mean of the fitted part."""
-        known = self.error is not None and self.error_of_mean is not None
-        return known and not self.error < self.error_of_mean  # type: ignore[operator]
+        """Return whether the prediction is no better than the mean of the fitted part.
+
+        Over decades the mean of logarithms counts too: beside the largest conductances, others
+        hardly show in the range.
+        """
+        pairs = ((self.error, self.error_of_mean), (self.decades, self.decades_of_mean))
+        return any(
+            own is not None and of_mean is not None and not own < of_mean for own, of_mean in pairs
+        )
+
+    def compared(self) -> str:
+        """Return the errors beside those of the mean, for messages."""
+        line = (
+            f"error {self.error:.1%} of the range, that of its mean alone {self.error_of_mean:.1%}"
+        )
+        if self.decades is None:
+            return line
+        return f"{line}; {self.decades:.2f} decades, the mean {self.decades_of_mean:.2f}"
 
 
 class FittedCalibration(ABC):

@@ -79,9 +79,8 @@ def _check_prediction(found: FittedCalibration) -> None:
     held_out = found.predict()
     if held_out.fails:
         raise NotConverged(
-            f"{found.model} does not predict the held-out part: error {held_out.error:.1%} of the"
-            f" range, that of its mean alone {held_out.error_of_mean:.1%}; the model is not this"
-            " device, or the data are too few"
+            f"{found.model} does not predict the held-out part: {held_out.compared()}; the model is"
+            " not this device, or the data are too few"
         )
     if held_out.error is None and found.undetermined:
         raise NotConverged(

@@ -10,8 +10,9 @@ import pytest
 
 from hwloop.datasets.measurement import Measurement, train_columns, write_measurement
 from hwloop.errors import ConfigError
-from hwloop_sim.calibrate.method import Task
+from hwloop_sim.calibrate.method import HeldOut, Task
 from hwloop_sim.calibrate.operations.calibrate import OPERATIONS
+from hwloop_sim.calibrate.operations.calibration import PredictedReads
 from hwloop_sim.calibrate.rank import rank
 from hwloop_sim.calibrate.run import METHODS, calibrate, method_of, models
 from hwloop_sim.calibrate.trains.calibrate import TRAINS
@@ -103,3 +104,27 @@ def test_an_option_that_a_method_does_not_take_is_refused(
 ) -> None:
     with pytest.raises(ConfigError, match=words):
         calibrate([both_ways], model=model, **options)  # type: ignore[arg-type]
+
+
+def test_a_prediction_over_decades_is_judged_by_logarithms_too() -> None:
+    held_conductance_s = np.logspace(-8, -3, 11)
+    # Right at the largest, and a decade to four too high below it.
+    wrong = np.maximum(held_conductance_s, 1e-4)
+    fitted = held_conductance_s[::2]
+    seen = PredictedReads("every second read", wrong, held_conductance_s, fitted).held_out()
+    # Of eleven reads in the range of a millisiemens, eight are off by up to 0.1 mS.
+    assert 0.05 < seen.error < 0.1
+    assert not HeldOut(seen.error, [], seen.error_of_mean).fails
+    assert seen.decades == pytest.approx(np.sqrt(np.sum(np.arange(0.5, 4.1, 0.5) ** 2) / 11))
+    assert seen.decades_of_mean == pytest.approx(np.sqrt(2.5))  # of -2.5, -2, … 2.5
+    assert seen.fails
+    assert "decades" in seen.compared()
+
+
+def test_a_prediction_within_a_decade_is_judged_by_its_range_alone() -> None:
+    held_conductance_s = np.linspace(1e-6, 5e-6, 9)
+    seen = PredictedReads(
+        "x", held_conductance_s, held_conductance_s, held_conductance_s
+    ).held_out()
+    assert seen.decades is None
+    assert not seen.fails

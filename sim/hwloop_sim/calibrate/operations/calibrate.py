@@ -203,22 +203,16 @@ def held_out_error(
     ``of``: description of these reads.
     """
     shown_a = half.minimum.problem.shown_a(half.minimum.theta[None])
-    off_conductance_s: list[FloatArray] = []
-    left_conductance_s: list[FloatArray] = []
-    fitted_conductance_s: list[FloatArray] = []
+    predicted: list[FloatArray] = []
+    held: list[FloatArray] = []
+    fitted: list[FloatArray] = []
     for history, mask, one_a in zip(histories, masks, shown_a, strict=True):
         volts = np.array([read.read_v for read in history.reads])[:, None]
         left = np.isfinite(history.current_a) & ~mask
-        off_conductance_s.append(((one_a[0] - history.current_a) / volts)[left])
-        left_conductance_s.append(history.conductance_s[left])
-        fitted_conductance_s.append(history.conductance_s[mask])
-    off, held = np.concatenate(off_conductance_s), np.concatenate(left_conductance_s)
-    fitted = np.concatenate(fitted_conductance_s)
-    span = max(held.max(), fitted.max()) - min(held.min(), fitted.min())
-    error, of_mean = (
-        float(np.sqrt(np.mean(np.square(one))) / span) for one in (off, held - fitted.mean())
-    )
-    return PredictedReads(error, off.size, of, of_mean)
+        predicted.append((one_a[0] / volts)[left])
+        held.append(history.conductance_s[left])
+        fitted.append(history.conductance_s[mask])
+    return PredictedReads(of, *(np.concatenate(one) for one in (predicted, held, fitted)))
 
 
 OPERATIONS = CalibrationMethod(
