@@ -9,12 +9,12 @@ from typing_extensions import override
 
 from hwloop.array.operations import PulseMap
 from hwloop.backend.base import Event
-from hwloop.errors import ConfigError
+from hwloop.errors import ConfigError, Unsupported
 from hwloop.messages import cell_names
 from hwloop.types import BoolArray, FloatArray
 from hwloop_sim.calibration.twin import RangeWatch
 from hwloop_sim.cells.current_law import law_current_a
-from hwloop_sim.cells.device import Device
+from hwloop_sim.cells.device import ContinuousDevice, Device
 from hwloop_sim.cells.effect import Effect, ReadNoise
 from hwloop_sim.circuit import CellLaw
 
@@ -138,6 +138,41 @@ class NonIdealDevice(Device):
                 before_conductance_s, state_conductance_s, pulse
             ),
         )
+
+    @property
+    def continuous(self) -> ContinuousDevice | None:
+        """Return the device model, if its pulses are the integration of an equation, or None."""
+        device = self._device
+        return device if isinstance(device, ContinuousDevice) and device.deterministic else None
+
+    def integrate(
+        self, pulse: PulseMap, final_state: Callable[[ContinuousDevice], FloatArray]
+    ) -> None:
+        """Apply a pulse whose end ``final_state(device)`` computes; effects act on it once.
+
+        ``pulse``: with the voltages at its beginning. Needs a model that is :attr:`continuous`.
+        """
+        device = self.continuous
+        if device is None:
+            raise Unsupported(f"{type(self._device).__name__} has no state to be integrated")
+        before_conductance_s = device.conductance_s
+        device.check(pulse)
+        device.begin_pulse(pulse)
+        self.take_state(final_state(device))
+        self._change(
+            "pulsed",
+            lambda effect, state_conductance_s: effect.pulsed(
+                before_conductance_s, state_conductance_s, pulse
+            ),
+        )
+
+    def take_state(self, state: FloatArray) -> None:
+        """Set the device model to a state of a pulse in progress; see :meth:`integrate`."""
+        device = self.continuous
+        if device is None:
+            raise Unsupported(f"{type(self._device).__name__} has no state to be integrated")
+        device.take_state(state)
+        self._seen_conductance_s = None
 
     def _pulsed_at_once(self, pulse: PulseMap) -> bool:
         """Pulse and scatter in one loop of the model; return False where it has none."""

@@ -121,6 +121,41 @@ class Device(ConductingCells):
         return []
 
 
+class ContinuousDevice(Device):
+    """Cells with a state that moves by an equation in time, so that voltages may change meanwhile.
+
+    The emulator integrates their pulses together with the circuit of the lines.
+    """
+
+    @property
+    @abstractmethod
+    def state(self) -> FloatArray:
+        """Return the state of every cell, (..., rows, cols)."""
+
+    @abstractmethod
+    def take_state(self, state: FloatArray) -> None:
+        """Set every cell to a state that :meth:`after` has returned, or between two of them."""
+
+    @abstractmethod
+    def within(self, state: FloatArray) -> FloatArray:
+        """Return the nearest states between the bounds of the model, (..., rows, cols)."""
+
+    @abstractmethod
+    def after(self, state: FloatArray, voltage_v: FloatArray, duration_s: float) -> FloatArray:
+        """Return the states ``duration_s`` after ``state`` at constant voltages, without taking it.
+
+        All (..., rows, cols); ``voltage_v``: volts, row above column; cells at 0 V stay.
+        """
+
+    @property
+    def deterministic(self) -> bool:
+        """Return whether a pulse is nothing but the equation: no random walk during a pulse."""
+        return True
+
+    def begin_pulse(self, pulse: PulseMap) -> None:
+        """Do what the model does once a pulse, such as a draw, before its states move."""
+
+
 @dataclass(frozen=True)
 class DeviceKind(Generic[S]):
     """A device model as registered in the entry point group ``hwloop.devices``.

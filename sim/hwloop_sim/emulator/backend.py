@@ -40,10 +40,12 @@ from hwloop_sim.cells.current_law import CellLawSettings
 from hwloop_sim.cells.effect import EffectChoice
 from hwloop_sim.emulator.block_products import BlockProducts
 from hwloop_sim.emulator.limit_events import LimitEvents
-from hwloop_sim.emulator.lines import ArrayLines, WireSettings
+from hwloop_sim.emulator.lines import ArrayLines
 from hwloop_sim.emulator.products import Product, Products, joined
 from hwloop_sim.emulator.readout import ConverterSettings, Readout, metered
 from hwloop_sim.emulator.sides import FromColumns, Side
+from hwloop_sim.emulator.wire_settings import WireSettings
+from hwloop_sim.emulator.wired_pulses import pulse_through_wires
 
 
 class SimSettings(Settings):
@@ -215,7 +217,9 @@ class EmulatedArray(CrossbarBackend):
     def _apply(self, pulse: PulseMap, flags: FlagArray) -> None:
         """Apply pulses to the cells now, and mark those that a limit has cut, in place."""
         _mark(flags, self._pulse_limits.limited(self._cells, pulse))
-        if self._cells.half_select:
+        if self._lines.integrated_pulses and self._cells.continuous is not None:
+            pulse_through_wires(self._lines, self._cells, pulse)
+        elif self._cells.half_select:
             for stress in self._lines.stresses(self._cells, pulse):
                 self._cells.pulse(stress)
         else:
@@ -323,7 +327,8 @@ class EmulatedArray(CrossbarBackend):
             asked_v = np.broadcast_to(pulse.amplitude_v, lost_v.shape)[place]
             raise Unsupported(
                 f"{exc}; of {asked_v:.4g} V the wires leave {applied.amplitude_v[place]:.4g} V at"
-                f" {cell_name(place)}"
+                f" {cell_name(place)}; backends.sim.wires.pulses: ideal lets the wires act on reads"
+                " and products alone"
             ) from None
 
     def _refuse_if_closed(self) -> None:
@@ -413,6 +418,7 @@ def open_sim(settings: SimSettings, request: OpenRequest) -> EmulatedArray:
             settings.converters.tiles,
             request.array.biasing,
             request.array.geometry.shape,
+            pulses="ideal" if settings.wires is None else settings.wires.pulses,
         ),
         Readout(settings.converters, shape, readout_rng),
         OpenRequest(request.array, request.population, array_rng),

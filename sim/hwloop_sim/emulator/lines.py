@@ -4,49 +4,40 @@ Without wires a cell has the voltage that drives its lines. With them, or where 
 circuit of its tile is solved: in a read or a multiplication all columns, and the rows without a
 voltage, are at 0 V, or float; in a pulse the lines are driven as the array's biasing scheme says.
 The voltages of one pulse map are those of the state in which it begins, or, where lines float, each
-pulse.
+pulse; :mod:`hwloop_sim.emulator.wired_pulses` follows them during a pulse.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hwloop.array.biasing import Scheme, floats, line_fractions, stress
 from hwloop.array.operations import PulseMap
-from hwloop.settings.model import Settings
-from hwloop.settings.units import Resistance
 from hwloop.types import BoolArray, FloatArray
 from hwloop_sim.cells.device import ConductingCells
 from hwloop_sim.circuit import Crossbar, Wires, solve, solve_cells
-from hwloop_sim.circuit.wires import ColEnds, RowEnds
 from hwloop_sim.emulator.floating import FloatingReads
 from hwloop_sim.emulator.pulse_limits import PulseLimits
 from hwloop_sim.emulator.readout import Tiles
 from hwloop_sim.emulator.row_drivers import RowDrivers
 from hwloop_sim.emulator.tile import Tile, TileLaw
+from hwloop_sim.emulator.wire_settings import WiredPulses
 
 _AT_A_TIME = 2_000_000
 """Cells times selected cells that are solved at a time: about 100 MB."""
 
 
-class WireSettings(Settings):
-    """Resistances of the lines of each tile, ohms; see :class:`hwloop_sim.circuit.Wires`."""
+@dataclass(frozen=True)
+class Selection:
+    """One cell of a tile that is selected alone; its row and column within the tile."""
 
-    row_ohm: Resistance = 0.0
-    col_ohm: Resistance = 0.0
-    driver_ohm: Resistance = 0.0
-    sense_ohm: Resistance = 0.0
-    selector_ohm: Resistance = 0.0
-    row_ends: RowEnds = "left"
-    col_ends: ColEnds = "bottom"
-
-    def wires(self) -> Wires:
-        """Return the resistances for the circuit solver."""
-        return Wires(**self.model_dump())
+    tile: Tile
+    row: int
+    col: int
 
 
 def _line_gate_v(pulse: PulseMap, tile: Tile, row: int, col: int) -> float | FloatArray | None:
@@ -60,12 +51,23 @@ def _line_gate_v(pulse: PulseMap, tile: Tile, row: int, col: int) -> float | Flo
 
 
 class ArrayLines:
-    """The tiles of an array of ``shape`` (rows, cols), and the wires in each; None: ideal ones."""
+    """The tiles of an array of ``shape`` (rows, cols), and the wires in each; None: ideal ones.
+
+    ``pulses``: what the wires do to them; see :class:`WireSettings`.
+    """
 
     def __init__(
-        self, wires: Wires | None, tiles: Tiles, scheme: Scheme, shape: tuple[int, int]
+        self,
+        wires: Wires | None,
+        tiles: Tiles,
+        scheme: Scheme,
+        shape: tuple[int, int],
+        *,
+        pulses: WiredPulses = "integrated",
     ) -> None:
         self._wires = wires
+        self._pulse_wires = None if pulses == "ideal" else wires
+        self.integrated_pulses = self._pulse_wires is not None and pulses == "integrated"
         self._scheme: Scheme = scheme
         self.row_slices = tiles.row_slices(shape[0])
         self._tiles = [
@@ -166,7 +168,7 @@ class ArrayLines:
 
     def selected(self, cells: ConductingCells, pulse: PulseMap) -> PulseMap:
         """Return the pulse map with the voltages that reach each selected cell."""
-        if self._wires is None:
+        if self._pulse_wires is None:
             return pulse
         shape = cells.conductance_s.shape
         reached_v = np.zeros(np.broadcast_shapes(pulse.amplitude_v.shape, shape))
@@ -174,6 +176,32 @@ class ArrayLines:
             part = np.arange(len(row))
             reached_v[tile.place][..., row, col] = cell_v[..., part, row, col]
         return replace(pulse, amplitude_v=reached_v)
+
+    def selections(self, pulse: PulseMap) -> Iterator[Selection]:
+        """Yield the cells of a map in the order in which they are selected, tile by tile.
+
+        Row by row, or where lines float column by column, as a bench addresses cells.
+        """
+        for tile in self._tiles:
+            own_v = pulse.amplitude_v[tile.place]
+            selected = (own_v != 0).reshape(-1, *own_v.shape[-2:]).any(axis=0)
+            if self._floating is None:
+                places = np.argwhere(selected)
+            else:
+                places = np.argwhere(selected.T)[:, ::-1]
+            for row, col in places:
+                yield Selection(tile, int(row), int(col))
+
+    def selected_alone(
+        self, cells: ConductingCells, pulse: PulseMap, selection: Selection
+    ) -> PulseMap:
+        """Return the voltages at all cells, in their state now, while one of a map is selected."""
+        tile, row, col = selection.tile, selection.row, selection.col
+        every_v = np.zeros(np.broadcast_shapes(pulse.amplitude_v.shape, cells.conductance_s.shape))
+        cell_v = self._cell_v(cells, pulse, tile, np.array([row]), np.array([col]))
+        every_v[tile.place] = cell_v[..., 0, :, :]
+        gate_v = _line_gate_v(pulse, tile, row, col)
+        return replace(pulse, amplitude_v=every_v, gate_v=gate_v)
 
     def stresses(self, cells: ConductingCells, pulse: PulseMap) -> Iterator[PulseMap]:
         """Yield the voltages at all cells while those of a map are selected one after the other.
@@ -184,7 +212,7 @@ class ArrayLines:
         if self._floating is not None:
             yield from self._floating_stresses(cells, pulse)
             return
-        if self._wires is None:
+        if self._pulse_wires is None:
             highest_v = float(np.abs(pulse.amplitude_v).max(initial=0.0))
             if highest_v * stress(self._scheme).worst <= cells.still_v:
                 yield pulse  # none of the others can change
@@ -211,16 +239,9 @@ class ArrayLines:
         Column by column, as a bench addresses cells: where lines float, a cell that has moved
         changes what all others see.
         """
-        shape = np.broadcast_shapes(pulse.amplitude_v.shape, cells.conductance_s.shape)
-        for tile in self._tiles:
-            own_v = pulse.amplitude_v[tile.place]
-            selected = (own_v != 0).reshape(-1, *own_v.shape[-2:]).any(axis=0)
-            for col, row in np.argwhere(selected.T):
-                for _ in range(pulse.count):
-                    every_v = np.zeros(shape)
-                    solved_v = self._cell_v(cells, pulse, tile, np.array([row]), np.array([col]))
-                    every_v[tile.place] = solved_v[..., 0, :, :]
-                    yield replace(pulse, amplitude_v=every_v, count=1)
+        for selection in self.selections(pulse):
+            for _ in range(pulse.count):
+                yield replace(self.selected_alone(cells, pulse, selection), count=1)
 
     def _half_selected(self, tile: Tile, pulse: PulseMap) -> Iterator[PulseMap]:
         fractions = stress(self._scheme)
@@ -289,7 +310,7 @@ class ArrayLines:
         row_v, col_v = rows * amplitude_v, cols * amplitude_v
         if cells.linear:
             known = cells.conductance_s if linear_conductance_s is None else linear_conductance_s
-            cells_conductance_s, wires = known[tile.place] * on, self._wires or Wires()
+            cells_conductance_s, wires = known[tile.place] * on, self._pulse_wires or Wires()
             cell_v = solve(cells_conductance_s, row_v=row_v, col_v=col_v, wires=wires).cell_v
         else:
             cell_v = self._nonlinear_v(cells, tile, on, row_v, col_v)
@@ -310,7 +331,7 @@ class ArrayLines:
             TileLaw(cells, tile, on, vectors=row_v.shape[-2]),
             row_v=row_v,
             col_v=col_v,
-            wires=self._wires or Wires(),
+            wires=self._pulse_wires or Wires(),
         ).cell_v
 
     def _groups(

@@ -25,7 +25,7 @@ from hwloop.messages import cell_name, first_place, nearest
 from hwloop.settings.model import Settings
 from hwloop.settings.units import format_quantity
 from hwloop.types import FloatArray
-from hwloop_sim.cells.device import Device, DeviceKind
+from hwloop_sim.cells.device import ContinuousDevice, DeviceKind
 from hwloop_sim.cells.variability import InitialState, ParameterSpread, draw_initial
 
 
@@ -119,7 +119,7 @@ class StateModel(Generic[S]):
         return integrate.following(self.rate, self.next_break_point, self.after)
 
 
-class StateDevice(Device):
+class StateDevice(ContinuousDevice):
     """Cells of a population that obey one state equation, (..., rows, cols).
 
     Covers any amplitude and width, for half-selected cells too, but no gate: the model has two
@@ -154,6 +154,7 @@ class StateDevice(Device):
             )
 
     @property
+    @override
     def state(self) -> FloatArray:
         """Return the state x of every cell, (..., rows, cols), in [0, 1]."""
         return self._state
@@ -193,15 +194,28 @@ class StateDevice(Device):
 
     @override
     def pulse(self, pulse: PulseMap) -> None:
+        self.check(pulse)
+        self.begin_pulse(pulse)
+        self._state = self.after(self._state, pulse.amplitude_v, pulse.count * pulse.width_s)
+
+    @override
+    def take_state(self, state: FloatArray) -> None:
+        self._state = state
+
+    @override
+    def within(self, state: FloatArray) -> FloatArray:
+        return np.clip(state, *self._model.bounds(self._p))
+
+    @override
+    def after(self, state: FloatArray, voltage_v: FloatArray, duration_s: float) -> FloatArray:
         from hwloop_sim.devices.common import integrate
 
-        self.check(pulse)
-        voltage_v = np.broadcast_to(self._sign * pulse.amplitude_v, self._state.shape)
-        self._state = integrate.advance(
+        self._model.refuse_beyond(voltage_v)
+        return integrate.advance(
             self._model.compiled,
-            self._state,
-            voltage_v,
-            pulse.count * pulse.width_s,
+            state,
+            np.broadcast_to(self._sign * voltage_v, state.shape),
+            duration_s,
             self._parameters,
         )
 

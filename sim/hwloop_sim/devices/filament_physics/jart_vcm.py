@@ -173,11 +173,9 @@ class JartVcm(StateDevice):
             self._p = per_cell(self._parameters, shape)
 
     @override
-    def pulse(self, pulse: PulseMap) -> None:
-        self.check(pulse)
+    def begin_pulse(self, pulse: PulseMap) -> None:
         if self._cycle:
             self._turn(np.broadcast_to(self._sign * pulse.amplitude_v, self._state.shape))
-        super().pulse(pulse)
 
     @override
     def set_conductance(self, conductance_s: FloatArray) -> None:

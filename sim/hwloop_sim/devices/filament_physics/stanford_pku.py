@@ -192,6 +192,11 @@ class StanfordPku(StateDevice):
                 " be anywhere"
             )
 
+    @property
+    @override
+    def deterministic(self) -> bool:
+        return not self._settings.fluctuation_m_per_s
+
     @override
     def pulse(self, pulse: PulseMap) -> None:
         if not self._settings.fluctuation_m_per_s:
