@@ -25,6 +25,8 @@ if sys.platform == "win32":
         stream.seek(_BEYOND)
         msvcrt.locking(stream.fileno(), msvcrt.LK_UNLCK, 1)
 
+    _share = lock  # there is no lock that several hold
+
 else:
     import fcntl
 
@@ -34,6 +36,9 @@ else:
 
     def _unlock(stream: IO[bytes]) -> None:
         fcntl.flock(stream, fcntl.LOCK_UN)
+
+    def _share(stream: IO[bytes]) -> None:
+        fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
 
 
 def try_lock(stream: IO[bytes]) -> bool:
@@ -47,6 +52,22 @@ def try_lock(stream: IO[bytes]) -> bool:
     except (BlockingIOError, PermissionError):
         return False
     return True
+
+
+def is_held(path: Path) -> bool:
+    """Return whether some process holds a file by :func:`lock`; False where there are no locks.
+
+    Raises :class:`OSError` where the file cannot be opened.
+    """
+    with path.open("rb") as stream:
+        try:
+            _share(stream)
+        except (BlockingIOError, PermissionError):
+            return True
+        except OSError:  # a file system without locks
+            return False
+        _unlock(stream)
+        return False
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +21,9 @@ from hwloop.datasets.calibrations import shipped
 from hwloop.errors import ConfigError
 from hwloop.procedure.procedure import Procedure
 from hwloop.record.comparison import Quantity, compare_records, origin_of_record
+from hwloop.record.growing import read_growing
 from hwloop.record.life import NO_NAME, beginning_of, life_path, read_life
-from hwloop.record.reader import STATUS_MEANING, Record
+from hwloop.record.reader import Record
 from hwloop.run.execute import request_for
 from hwloop.run.limited_reads import limited_at_first, limited_reads
 from hwloop.run.preview import Preview, preview, refuse_beyond_limits, refuse_unsupported
@@ -167,55 +168,58 @@ def print_plugins(evidence: Iterable[Path] = ()) -> None:
 
 
 def print_record(path: Path) -> None:
-    """Print what is in a record."""
+    """Print what is in a record, of a run in progress too."""
+    lines, table, log = read_growing(
+        path, lambda record: (list(_run_lines(record)), _results_table(record), record.log)
+    )
     console = plain_console()
-    with Record(path) as record:
-        _print_run(console, record)
-        kinds = Counter(record.operation_kinds)
-        counts = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
-        console.print(f"operations   {len(record)}{f': {counts}' if counts else ''}")
-        print_unbroken(_results_table(record))
-        for time, level, message in record.log:
-            console.print(f"{time}  {level}: {message}", style=_colour(level))
+    for line in lines:
+        console.print(line)
+    print_unbroken(table)
+    for time, level, message in log:
+        console.print(f"{time}  {level}: {message}", style=_colour(level))
 
 
 def print_instruments(path: Path) -> None:
     """Print the settings that were read back for a record, and the station file as it was."""
     console = plain_console()
-    with Record(path) as record:
-        units = record.identity_units
-        for name, said in record.identity.items():
-            if not isinstance(said, dict):
-                console.print(f"{name}: {said}")
-                continue
-            console.print(f"{name}: {said.get('id', '')}")
-            for key, value in said.items():
-                if key != "id":
-                    console.print(f"  {key}: {value} {units.get(f'{name}.{key}', '')}".rstrip())
-        text = record.station_text
-        console.print(f"station file:\n{text}" if text else "There was no station file.")
+    for line in read_growing(path, lambda record: list(_instrument_lines(record))):
+        console.print(line)
 
 
-def _print_run(console: Console, record: Record) -> None:
+def _instrument_lines(record: Record) -> Iterator[str]:
+    units = record.identity_units
+    for name, said in record.identity.items():
+        if not isinstance(said, dict):
+            yield f"{name}: {said}"
+            continue
+        yield f"{name}: {said.get('id', '')}"
+        for key, value in said.items():
+            if key != "id":
+                yield f"  {key}: {value} {units.get(f'{name}.{key}', '')}".rstrip()
+    text = record.station_text
+    yield f"station file:\n{text}" if text else "There was no station file."
+
+
+def _run_lines(record: Record) -> Iterator[str]:
     attrs = record.attrs
-    console.print(f"record       {record.path}")
-    console.print(f"procedure    {attrs['procedure']}, seed {attrs['seed']}")
-    console.print(f"numbers      {record.origin}")
-    console.print(f"status       {status_text(record)}")
-    ended = attrs["ended_utc"] or "not ended in order"
-    console.print(f"time         {attrs['started_utc']} to {ended}")
+    yield f"record       {record.path}"
+    yield f"procedure    {attrs['procedure']}, seed {attrs['seed']}"
+    yield f"numbers      {record.origin}"
+    yield f"status       {record.status} ({record.status_meaning})"
+    is_running = record.status == "running"
+    ended = attrs["ended_utc"] or ("now" if is_running else "not ended in order")
+    yield f"time         {attrs['started_utc']} to {ended}"
     shape = " × ".join(map(str, record.shape))
-    console.print(f"array        {shape} on backend {attrs['backend']}")
-    console.print(f"written by   hwloop {attrs['hwloop_version']}, on {attrs['host']}")
+    yield f"array        {shape} on backend {attrs['backend']}"
+    yield f"written by   hwloop {attrs['hwloop_version']}, on {attrs['host']}"
     for label in record.labels:
         outcome = record.outcome(label)
-        text = outcome[1] if outcome else "did not get to its end"
-        console.print(f"outcome      {label}: {text} ({record.origin})")
-
-
-def status_text(record: Record) -> str:
-    """Return the status of a record with its meaning."""
-    return f"{record.status} ({STATUS_MEANING.get(record.status, 'unknown')})"
+        unended = "has not ended yet" if is_running else "did not get to its end"
+        yield f"outcome      {label}: {outcome[1] if outcome else unended} ({record.origin})"
+    kinds = Counter(record.operation_kinds)
+    counts = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+    yield f"operations   {len(record)}{f': {counts}' if counts else ''}"
 
 
 def _results_table(record: Record) -> Table:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from hwloop.array.settings import outer_shape
 from hwloop.backend.origin import Origin, recorded_origin
 from hwloop.errors import ConfigError, HwloopError, RecordError
+from hwloop.file_lock import is_held
 from hwloop.record.form import check_form, text_of
 from hwloop.record.header import LOG, OPERATIONS, OUTCOMES, STATUS
 from hwloop.record.operations import Blocks, RecordedOperation, operation_of, reading_of
@@ -26,27 +27,36 @@ class Record:
     """A record, opened for reading; shows complete rows only.
 
     Used as a context manager, it turns what reading a damaged record ends in into a
-    :class:`RecordError`. Raises :class:`RecordError` where the file is missing, damaged, still
-    being written, or not a record, with the place in the file.
+    :class:`RecordError`. ``allow_running``: whether the run may still be in progress; what it adds
+    later is not seen, and its end may disturb the reading:
+    :func:`hwloop.record.growing.read_growing` reads again then. Raises :class:`RecordError` where
+    the file is missing, damaged, still being written, or not a record, with the place in the file.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, allow_running: bool = False) -> None:
         self.path = path
+        self._complete_rows: dict[str, int] = {}
         if not path.exists():
             raise RecordError(f"{path}: there is no such file")
         try:
             refuse_damaged(path)
-            self._file = h5py.File(path, "r")
+            self._is_running = is_held(path)
+            if self._is_running and not allow_running:
+                raise RecordError(f"{path}: the run is still in progress; wait for its end")
+            # As any reader, but beside a run that holds the lock.
+            self._file = h5py.File(path, "r", locking=False if self._is_running else None)
         except ConfigError as exc:
             raise RecordError(str(exc)) from None
-        except BlockingIOError:
+        except BlockingIOError:  # a run has begun to write it meanwhile
             raise RecordError(f"{path}: the run is still in progress; wait for its end") from None
         except OSError as exc:
             raise RecordError(f"{path}: cannot be read as HDF5: {exc}") from None
         try:
-            if not is_checked(path):
+            if self._is_running or not is_checked(path):
                 check_form(self._file)
+            if not self._is_running:
                 note_checked(path)
+            self._status = self._read_status()  # before any row: an ended run adds none
             self._entries = self._rows(OPERATIONS, "table")
         except (RecordError, *MISREAD) as exc:
             self._file.close()
@@ -60,11 +70,24 @@ class Record:
 
     @property
     def status(self) -> str:
-        """Status of the run: "completed", "stopped", "failed", or "interrupted" if killed."""
+        """Status of the run: "completed", "stopped", "failed"; "running", "interrupted" if killed.
+
+        As it was when the record was opened.
+        """
+        return self._status
+
+    @property
+    def status_meaning(self) -> str:
+        """Meaning of the status; of a run in progress, how many operations it has done so far."""
+        if self._status == "running":
+            return f"still running, {len(self)} operations so far"
+        return STATUS_MEANING.get(self._status, "its meaning is not known to this version")
+
+    def _read_status(self) -> str:
         status = str(self._file.attrs["status"])
         if status == "running" and STATUS in self._file:  # of one that could not be packed
             status = self._file[STATUS][()].decode()
-        return "interrupted" if status == "running" else status
+        return "interrupted" if status == "running" and not self._is_running else status
 
     @property
     def origin(self) -> Origin:
@@ -308,9 +331,15 @@ class Record:
         return np.asarray(self._file[f"{path}/{name}"][: self._complete(path)])
 
     def _complete(self, path: str) -> int:
-        """Count the complete rows of a series."""
-        counter = f"recorder/{counter_name(path)}"
-        return int(self._file[counter][0]) if counter in self._file else 0
+        """Return how many rows of a series were complete when they were first asked for.
+
+        All columns of a table that a run is filling then have the same length.
+        """
+        if path not in self._complete_rows:
+            counter = f"recorder/{counter_name(path)}"
+            rows = int(self._file[counter][0]) if counter in self._file else 0
+            self._complete_rows[path] = rows
+        return self._complete_rows[path]
 
 
 def _place(label: str, table: str) -> str:

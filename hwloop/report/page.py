@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from hwloop.plotting.style import SavedFigure
-from hwloop.record.reader import STATUS_MEANING, Record
+from hwloop.record.reader import Record
 from hwloop.report.html import document, figure_of, grid_of, heading_of, link, table_of, text_of
 from hwloop.report.values import LARGEST_CELL, flat, inside, result, without_axes
 from hwloop.settings.units import format_quantity
@@ -62,15 +62,23 @@ def _outcomes(record: Record) -> Iterator[str]:
     for entry in record.resolved["steps"]:
         label = entry["label"]
         outcome = record.outcome(label) if label in record.labels else None
-        began = "did not get to its end" if label in record.labels else "did not begin"
-        reached, message = outcome or (False, began)
+        reached, message = outcome or (False, _unended(record, label))
         kind = "good" if reached else "bad"
+        if outcome is None and record.status == "running":
+            kind = ""
         said = f"{text_of(message)} ({text_of(record.origin)})"
         yield f'<p class="outcome {kind}"><b>{text_of(label)}</b>: {said}.</p>'
-    kind = "" if record.status == "completed" else "bad"
-    status = text_of(record.status)
-    meaning = STATUS_MEANING.get(record.status, "its meaning is not known to this version")
-    yield f'<p class="outcome {kind}">The run is <b>{status}</b>: {text_of(meaning)}.</p>'
+    kind = "" if record.status in {"completed", "running"} else "bad"
+    status, meaning = text_of(record.status), text_of(record.status_meaning)
+    yield f'<p class="outcome {kind}">The run is <b>{status}</b>: {meaning}.</p>'
+
+
+def _unended(record: Record, label: str) -> str:
+    """Return how far a step without an outcome has come."""
+    has_begun = label in record.labels
+    if record.status == "running":
+        return "has not ended yet" if has_begun else "has not begun yet"
+    return "did not get to its end" if has_begun else "did not begin"
 
 
 def _run(record: Record) -> Iterator[tuple[str, str]]:
@@ -86,7 +94,8 @@ def _run(record: Record) -> Iterator[tuple[str, str]]:
         yield "Device model", str(device["model"])
     yield "Seed", str(attrs["seed"])
     yield "Began", attrs["started_utc"]
-    yield "Ended", attrs["ended_utc"] or "not in order"
+    unended = "not yet" if record.status == "running" else "not in order"
+    yield "Ended", attrs["ended_utc"] or unended
     yield "Duration", format_quantity(record.duration_s, "s", digits=3)
     if len(record):
         on_array_s = record.operation(len(record) - 1).array_time_s

@@ -12,6 +12,7 @@ from pkgutil import resolve_name
 from hwloop import plugins
 from hwloop.errors import ConfigError, RecordError
 from hwloop.plotting.style import SavedFigure, save_figures
+from hwloop.record.growing import read_growing
 from hwloop.record.reader import Record
 from hwloop.report.page import StepFigures, page
 
@@ -30,17 +31,23 @@ def write_report(record_path: Path, out: Path | None, *, overwrite: bool = False
     ``out``: the page, or an existing folder to put it in. The page needs neither the figures'
     files nor a network. With ``overwrite`` files of the same names are replaced and no other is
     touched. Raises :class:`RecordError` where the record cannot be read or the output exists or
-    cannot be written; nothing is left half-written.
+    cannot be written; nothing is left half-written. The run may still be in progress.
     """
     target, folder = report_paths(record_path, out)
-    with Record(record_path) as record:
+    with Record(record_path, allow_running=True):  # before a folder is made for its page
         if not overwrite:
             refuse_existing(target, folder)
-        with scratch_for(target) as scratch:
-            drawn = list(_draw(record, scratch / "figures"))
-            written = scratch / target.name
+    with scratch_for(target) as scratch:
+
+        def write(record: Record) -> tuple[list[StepFigures], Path]:
+            folder_of_attempt = Path(tempfile.mkdtemp(dir=scratch))
+            drawn = list(_draw(record, folder_of_attempt / "figures"))
+            written = folder_of_attempt / target.name
             written.write_text(page(record, drawn), encoding="utf-8")
-            return publish(drawn, written, target, folder)
+            return drawn, written
+
+        drawn, written = read_growing(record_path, write)
+        return publish(drawn, written, target, folder)
 
 
 def report_paths(path: Path, out: Path | None) -> tuple[Path, Path]:

@@ -88,10 +88,9 @@ class RecordFile:
                 raise FileExistsError
             try:
                 new_hdf5_file(self._draft, begin, lay_out, durable=durable)
-                place_new(self._draft, path)
+                self._take(*self._placed(place_new))
             finally:
                 self._draft.unlink(missing_ok=True)
-            self._take(*open_locked(path))
         self._holds = holds
 
     @property
@@ -233,12 +232,28 @@ class RecordFile:
             finally:
                 self._take(*open_locked(self.path))
             return
-        replace_at_once(self._draft, self.path)
-        self._go_on_with(self.path)
+        self._go_on_with(*self._placed(replace_at_once))
 
-    def _go_on_with(self, path: Path) -> None:
+    def _placed(self, place: Callable[[Path, Path], None]) -> tuple[BinaryIO, h5py.File]:
+        """Move the draft to the name of the record by ``place``; return it open, and locked.
+
+        It is locked before others can see it: what is not locked is not being written.
+        """
+        if sys.platform == "win32":
+            place(self._draft, self.path)
+            return open_locked(self.path)
+        stream, file = open_locked(self._draft)
+        try:
+            place(self._draft, self.path)
+        except BaseException:
+            file.close()
+            stream.close()
+            raise
+        return stream, file
+
+    def _go_on_with(self, stream: BinaryIO, file: h5py.File) -> None:
         before = self._file, self._stream
-        self._take(*open_locked(path))
+        self._take(stream, file)
         for one in before:
             one.close()
 
@@ -277,7 +292,7 @@ class RecordFile:
         finally:
             self._draft.unlink(missing_ok=True)
         self._draft = kept.with_name(f"{kept.name}.{os.getpid()}.new")
-        self._go_on_with(kept)
+        self._go_on_with(*open_locked(kept))
         self.path = kept
         self.changes += 1
         raise RecordError(f"{lost}; what was recorded until then is in {kept}")
