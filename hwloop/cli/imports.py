@@ -7,8 +7,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from hwloop.cli.printing import print_distances, print_unbroken, table_of
+from hwloop.cli.printing import note_lines, print_distances, print_unbroken, table_of
 from hwloop.datasets.measurement import LAYOUTS, read_measurement
+from hwloop.record.notes import read_notes
 from hwloop.recordings.comparison import Figures, Section, compare_recordings
 from hwloop.recordings.recording import open_recording
 from hwloop.recordings.summary import provenance, summaries, value_text
@@ -23,6 +24,8 @@ def print_import(path: Path) -> None:
     console.print("numbers      measured, imported")
     for name, text in provenance(measurement):
         console.print(f"{name:12} {text}", soft_wrap=True)
+    for line in note_lines(read_notes(path, "import")):
+        console.print(line, soft_wrap=True)
     table = table_of("column", "rows", "lowest", "highest")
     for name, unit in LAYOUTS[measurement.kind].columns.items():
         values = measurement.columns[name]

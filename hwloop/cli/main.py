@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from hwloop import plugins
+from hwloop.cli import catalogue
 from hwloop.cli.options import (
     chosen_backend,
     close_observer,
@@ -230,6 +231,10 @@ def show(
         print_lives(record)
     else:
         print_record(record)
+
+
+app.command()(catalogue.runs)
+app.command()(catalogue.note)
 
 
 @app.command()

@@ -23,6 +23,7 @@ from hwloop.procedure.procedure import Procedure
 from hwloop.record.comparison import Quantity, compare_records, origin_of_record
 from hwloop.record.growing import read_growing
 from hwloop.record.life import NO_NAME, beginning_of, life_path, read_life
+from hwloop.record.notes import Notes, read_notes
 from hwloop.record.reader import Record
 from hwloop.run.execute import request_for
 from hwloop.run.limited_reads import limited_at_first, limited_reads
@@ -169,15 +170,29 @@ def print_plugins(evidence: Iterable[Path] = ()) -> None:
 
 def print_record(path: Path) -> None:
     """Print what is in a record, of a run in progress too."""
-    lines, table, log = read_growing(
-        path, lambda record: (list(_run_lines(record)), _results_table(record), record.log)
+    lines, table, log, run_id = read_growing(
+        path,
+        lambda record: (
+            list(_run_lines(record)),
+            _results_table(record),
+            record.log,
+            str(record.attrs["run_id"]),
+        ),
     )
     console = plain_console()
-    for line in lines:
-        console.print(line)
+    for line in (*lines, *note_lines(read_notes(path, run_id))):
+        console.print(line, soft_wrap=True)
     print_unbroken(table)
     for time, level, message in log:
         console.print(f"{time}  {level}: {message}", style=_colour(level))
+
+
+def note_lines(notes: Notes) -> Iterator[str]:
+    """Yield the lines about the tags and notes of a run or an import."""
+    if notes.tags:
+        yield f"tags         {', '.join(notes.tags)}"
+    for time_utc, text in notes.texts:
+        yield f"note         {text} ({time_utc[:19]})"
 
 
 def print_instruments(path: Path) -> None:

@@ -165,7 +165,7 @@ def _address(item: Any) -> tuple[int, int]:
     return about.fileno, about.addr
 
 
-def _bound(cpu_s: int) -> None:
+def bound_process(cpu_s: int) -> None:
     """Bound the memory and the processor time of this process where the system can."""
     if sys.platform == "win32":
         return
@@ -203,7 +203,7 @@ def main(cpu_s: int, refuses_claims: bool, *paths: str) -> None:
     """Write what is wrong with each file, a line each, as soon as it is known."""
     import h5py  # noqa: F401 - imported before memory is bounded
 
-    _bound(cpu_s)
+    bound_process(cpu_s)
     for path in paths:
         print(json.dumps(fault_of(path, refuses_claims=refuses_claims)), flush=True)
 
