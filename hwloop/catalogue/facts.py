@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
 from hwloop.errors import RecordError
 from hwloop.settings.hdf5_walk import bound_process
@@ -38,7 +39,6 @@ ATTRIBUTES = {
 """Attributes of a record, and the names under which they are listed."""
 
 _MOST_FACTS, _LONGEST_TEXT, _LONGEST_NAME = 2000, 500, 200
-_LARGEST_JSON_BYTES = 64 * 2**20
 _MOST_OUTCOMES = 1000
 _MISREAD = (ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, TypeError)
 _FAULTS = (*_MISREAD, MemoryError, ValueError, RecordError)
@@ -52,51 +52,53 @@ def facts_of(path: str) -> dict[str, Value]:
     """
     try:
         with h5py.File(path, "r", locking=False) as file:  # a run may be writing it
-            form = file.attrs.get("format")
+            attrs = file.attrs
+            form = attrs.get("format")
             if form == RECORD:
-                return _bounded(_of_record(file))
+                return _bounded(_of_record(file.id, attrs))
             if form == IMPORT:
-                return _bounded(_of_import(file))
+                return _bounded(_of_import(file.id, attrs))
     except _FAULTS as exc:
         return {"status": "damaged", "outcome": " ".join(str(exc).split())[:_LONGEST_TEXT]}
     return {"status": "foreign", "outcome": "an HDF5 file, but neither a record nor an import"}
 
 
-def _of_record(file: h5py.File) -> dict[str, Value]:
-    attrs = {name: _plain(file.attrs[name]) for name in ATTRIBUTES if name in file.attrs}
-    facts = {ATTRIBUTES[name]: value for name, value in attrs.items() if value not in (None, "")}
+def _of_record(root: h5py.h5g.GroupID, attrs: h5py.AttributeManager) -> dict[str, Value]:
+    said = {ATTRIBUTES[name]: _plain(attrs.get(name)) for name in ATTRIBUTES}
+    facts = {name: value for name, value in said.items() if value not in (None, "")}
     if "status" not in facts or "run_id" not in facts:
         raise RecordError("attribute status or run_id: is missing")
-    ended = _text(file, "recorder/status") if "recorder/status" in file else ""
-    if facts["status"] == "running" and ended:  # of one that could not be packed
-        facts["status"] = ended
-    facts["operations"] = _rows(file, "operations")
+    counters = _needed(root, "recorder")
+    if facts["status"] == "running" and _member(counters, "status") is not None:
+        facts["status"] = _text(counters, "status")  # of one that could not be packed
+    facts["operations"] = _rows(counters, "operations")
     if "started" in facts and "ended" in facts:
         began, end = (datetime.fromisoformat(str(facts[one])) for one in ("started", "ended"))
         facts["duration_s"] = round((end - began).total_seconds(), 3)
-    resolved = json.loads(_text(file, "procedure/resolved"))
+    resolved = json.loads(_text(_needed(root, "procedure"), "resolved"))
     steps: list[Mapping[str, Any]] = resolved["steps"]
-    facts |= _of_outcomes(file, [str(step["label"]) for step in steps])
-    results = {str(step["label"]): _of_results(file, str(step["label"])) for step in steps}
+    labels = [str(step["label"]) for step in steps]
+    facts |= _of_outcomes(root, counters, labels)
+    results = _needed(root, "results")
     short: dict[str, Value] = {}
     for step in steps:
         short |= {name: one for name, one in step["settings"].items() if _is_scalar(one)}
-    for of_step in results.values():
-        short |= of_step
-    for label, of_step in results.items():
+    for label in labels:
+        of_step = _of_results(results, counters, label)
         facts |= {f"{label}.{name}": value for name, value in of_step.items()}
+        short |= of_step
     facts |= {name: value for name, value in short.items() if name not in facts}
     for name, value in _flat("", resolved):
         facts.setdefault(name, value)
     return facts
 
 
-def _of_outcomes(file: h5py.File, labels: list[str]) -> dict[str, Value]:
+def _of_outcomes(
+    root: h5py.h5g.GroupID, counters: h5py.h5g.GroupID, labels: list[str]
+) -> dict[str, Value]:
     """Return ``outcome`` and ``reached`` of a record, and of each step by its label."""
-    rows = min(_rows(file, "outcomes"), _MOST_OUTCOMES)
-    columns = [
-        _dataset(file, f"outcomes/{name}")[:rows] for name in ("label", "reached", "message")
-    ]
+    rows, table = min(_rows(counters, "outcomes"), _MOST_OUTCOMES), _needed(root, "outcomes")
+    columns = [_rows_of(_needed(table, name), 0, rows) for name in ("label", "reached", "message")]
     found: dict[str, Value] = {}
     messages = []
     for label, reached, message in zip(*columns, strict=True):
@@ -109,27 +111,32 @@ def _of_outcomes(file: h5py.File, labels: list[str]) -> dict[str, Value]:
     return found
 
 
-def _of_results(file: h5py.File, label: str) -> dict[str, Value]:
+def _of_results(
+    results: h5py.h5g.GroupID, counters: h5py.h5g.GroupID, label: str
+) -> dict[str, Value]:
     """Return the numbers and texts in the last row of a step's main table and of its summary."""
     found: dict[str, Value] = {}
-    for place in (f"results/{label}", f"results/{label}/summary"):
-        rows = _rows(file, place)
-        if not rows or place not in file:
+    step = _member(results, label)
+    for name in ("", "summary"):
+        rows = _rows(counters, ".".join(filter(None, ("results", label, name))))
+        table = _member(step, name) if name and step is not None else step
+        if not rows or table is None:
             continue
-        for name, item in _group(file, place).items():
-            if isinstance(item, h5py.Dataset) and item.ndim == 1:
-                value = _plain(_own(item)[rows - 1])
+        for column in table:
+            item = _member(table, column.decode())
+            if isinstance(item, h5py.h5d.DatasetID) and item.rank == 1:
+                value = _plain(_rows_of(item, rows - 1, 1)[0])
                 if value is not None:
-                    found[name] = value
+                    found[column.decode()] = value
     return found
 
 
-def _of_import(file: h5py.File) -> dict[str, Value]:
+def _of_import(root: h5py.h5g.GroupID, attrs: h5py.AttributeManager) -> dict[str, Value]:
     names = ("kind", "title", "device", "source", "doi")
-    said = {name: _plain(file.attrs.get(name, "")) for name in names}
+    said = {name: _plain(attrs.get(name)) for name in names}
     facts = {name: value for name, value in said.items() if value not in (None, "")}
-    columns = _group(file, "columns").values()
-    rows = max((len(item) for item in columns if isinstance(item, h5py.Dataset)), default=0)
+    columns = _needed(root, "columns")
+    rows = max((_needed(columns, name.decode()).shape[0] for name in columns), default=0)
     about: dict[str, Value] = {"status": "imported", "origin": "measured", "backend": "import"}
     about |= {"rows": rows, "outcome": f"{facts.get('kind')}, {rows} rows"}
     return {**facts, **about, "procedure": facts.get("title", "")}
@@ -175,49 +182,57 @@ def _plain(value: Any) -> Value | None:
     return plain
 
 
-def _rows(file: h5py.File, place: str) -> int:
+def _rows(counters: h5py.h5g.GroupID, name: str) -> int:
     """Return the number of complete rows of a series."""
-    counter = f"recorder/{place.replace('/', '.')}"
-    return int(_dataset(file, counter)[0]) if counter in file else 0
+    counter = _member(counters, name)
+    return 0 if counter is None else int(_rows_of(counter, 0, 1)[0])
 
 
-def _text(file: h5py.File, place: str) -> str:
-    dataset = _dataset(file, place)
-    if dataset.shape != () or dataset.id.get_storage_size() > _LARGEST_JSON_BYTES:
-        raise RecordError(f"{place}: expected a text")
-    text: bytes = dataset[()]
-    return text.decode()
+def _rows_of(dataset: h5py.h5d.DatasetID, first: int, count: int) -> NDArray[Any]:
+    """Return rows of a column of single values, past the layers of h5py that take most time."""
+    made = dataset.get_create_plist()
+    if made.get_layout() == h5py.h5d.VIRTUAL or made.get_external_count():
+        raise RecordError(f"{_name(dataset)}: has its data in another file")
+    if dataset.rank != 1 or first + count > dataset.shape[0] or min(first, count) < 0:
+        raise RecordError(f"{_name(dataset)}: has no rows {first} to {first + count}")
+    values = np.empty(count, dataset.dtype)
+    if count:
+        space = dataset.get_space()
+        space.select_hyperslab((first,), (count,))
+        dataset.read(h5py.h5s.create_simple((count,)), space, values)
+    return values
 
 
-def _group(file: h5py.File, place: str) -> h5py.Group:
-    found = _member(file, place)
-    if not isinstance(found, h5py.Group):
-        raise RecordError(f"{place}: there is no such group")
+def _text(group: h5py.h5g.GroupID, name: str) -> str:
+    dataset = _needed(group, name)
+    if not isinstance(dataset, h5py.h5d.DatasetID) or dataset.rank:
+        raise RecordError(f"{name}: expected a text")
+    text: str = np.asarray(h5py.Dataset(dataset)).item().decode()
+    return text
+
+
+def _needed(group: h5py.h5g.GroupID, name: str) -> Any:
+    found = _member(group, name)
+    if found is None:
+        raise RecordError(f"{name}: is missing")
     return found
 
 
-def _dataset(file: h5py.File, place: str) -> h5py.Dataset:
-    found = _member(file, place)
-    if not isinstance(found, h5py.Dataset):
-        raise RecordError(f"{place}: there is no such dataset")
-    return _own(found)
+def _member(group: h5py.h5g.GroupID, name: str) -> Any:
+    """Return a member of a group, None where there is none; no link leads out of the file."""
+    key = name.encode()
+    try:
+        kind = group.links.get_info(key).type
+    except KeyError:
+        return None
+    if kind != h5py.h5l.TYPE_HARD:
+        raise RecordError(f"{name}: is a link; a record has its data in itself")
+    return h5py.h5o.open(group, key)
 
 
-def _member(file: h5py.File, place: str) -> Any:
-    """Return what is at a place, which no link on the way may lead out of the file."""
-    parts, here = place.split("/"), file
-    for part in parts:
-        if not isinstance(here.get(part, getlink=True), h5py.HardLink):
-            raise RecordError(f"{place}: is missing, or a link")
-        here = here[part]
-    return here
-
-
-def _own(dataset: h5py.Dataset) -> h5py.Dataset:
-    """Return a dataset whose data are in its own file."""
-    if dataset.is_virtual or dataset.external:
-        raise RecordError(f"{dataset.name}: has its data in another file")
-    return dataset
+def _name(item: Any) -> str:
+    name: bytes = h5py.h5i.get_name(item)
+    return name.decode("utf-8", "backslashreplace").strip("/")
 
 
 def main() -> None:

@@ -143,10 +143,9 @@ def _refuse_unknown(
 ) -> None:
     for name, of in by_name.items():
         if numbers and name not in ALWAYS and not any(number in of for number in numbers):
-            known = [*ALWAYS, *index.names()]
-            close = nearest(name, known)
-            said = close if close.startswith("; did") else "; `--json` shows the names of a record"
-            raise ConfigError(f"{name}: no record here has a value of that name{said}")
+            close = nearest(name, [*ALWAYS, *index.names()])
+            hint = close if close.startswith("; did") else f"; each may have {', '.join(ALWAYS)}"
+            raise ConfigError(f"{name}: no record here has a value of that name{hint}")
 
 
 def _sorted(found: list[Listed], question: Question) -> list[Listed]:
