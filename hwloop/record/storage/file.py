@@ -88,9 +88,10 @@ class RecordFile:
                 raise FileExistsError
             try:
                 new_hdf5_file(self._draft, begin, lay_out, durable=durable)
-                self._take(*self._placed(place_new))
+                place_new(self._draft, path)
             finally:
                 self._draft.unlink(missing_ok=True)
+            self._take(*open_locked(path))
         self._holds = holds
 
     @property
@@ -232,24 +233,15 @@ class RecordFile:
             finally:
                 self._take(*open_locked(self.path))
             return
-        self._go_on_with(*self._placed(replace_at_once))
-
-    def _placed(self, place: Callable[[Path, Path], None]) -> tuple[BinaryIO, h5py.File]:
-        """Move the draft to the name of the record by ``place``; return it open, and locked.
-
-        It is locked before others can see it: what is not locked is not being written.
-        """
-        if sys.platform == "win32":
-            place(self._draft, self.path)
-            return open_locked(self.path)
+        # Locked before it gets its name: what others find without a lock is not being written.
         stream, file = open_locked(self._draft)
         try:
-            place(self._draft, self.path)
+            replace_at_once(self._draft, self.path)
         except BaseException:
             file.close()
             stream.close()
             raise
-        return stream, file
+        self._go_on_with(stream, file)
 
     def _go_on_with(self, stream: BinaryIO, file: h5py.File) -> None:
         before = self._file, self._stream
