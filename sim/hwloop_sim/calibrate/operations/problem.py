@@ -107,7 +107,8 @@ class Problem:
         ``thetas``: (variants, parameters and first conductances), on the scale of the fit.
         """
         variants = [varied(self.settings, self.values(theta)) for theta in thetas]
-        first_conductance_s = np.exp(thetas[:, len(self.free) :])
+        with np.errstate(over="ignore"):  # a beginning of a search may be infinite: far off
+            first_conductance_s = np.exp(thetas[:, len(self.free) :])
         ends = np.cumsum(self.cells)[:-1]
         return [
             self.twin(history, variants, part)
