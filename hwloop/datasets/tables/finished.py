@@ -62,11 +62,14 @@ def finished_table(
     units = header.units or ("",) * layout.fields
     if header.odd:
         notes.append(header.odd)
+    filled = [i for i, noted in enumerate(rows.notes) if noted.missing < len(values)]
+    last = max([*filled, *rows.texts], default=layout.fields)
     columns = []
     for i, (name, label) in enumerate(zip(names, labelled(names), strict=True)):
         noted = rows.notes[i]
-        if not name and noted.missing == len(values) and i not in rows.texts:
-            continue  # a separator at the begin or the end of every line
+        empty = noted.missing == len(values) and i not in rows.texts
+        if empty and (not name or (i > last and not header.names)):
+            continue  # separators at the begin or the end of every line
         column = _column(name or f"column {i + 1}", label or f"column {i + 1}", values[:, i], noted)
         if i in rows.texts:
             column = replace(column, texts=rows.texts[i], faults=(), fault_count=0)
