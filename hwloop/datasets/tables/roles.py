@@ -65,6 +65,9 @@ _DEFAULT = {  # of a column whose name says nothing, by its unit
     "F": "capacitance_f",
 }
 
+_OF_A_PULSE = {"s": "width_s", "V": "amplitude_v"}
+"""Role of a column such as "Pulse (ms)" or "Pulse (V)", by the dimension of its unit."""
+
 _BRACKETS = re.compile(r"[(\[<{][^()\[\]<>{}]*[)\]>}]")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _TOKEN = re.compile(r"#|[^\W\d_]+")
@@ -220,6 +223,8 @@ def role_of(name: str, unit: WrittenUnit | None) -> str:
         return role
     if _is_gate_current(role, unit):
         return ""
+    if role == "pulse" and unit.dimension in _OF_A_PULSE:
+        return _OF_A_PULSE[unit.dimension]
     if not role or (role in COUNTERS and unit.dimension != "1"):  # "Train 1 (uS)"
         return _DEFAULT.get(unit.dimension, "")
     if role == "temperature_k" and unit.dimension == "s":

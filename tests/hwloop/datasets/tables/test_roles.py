@@ -81,6 +81,10 @@ from hwloop.datasets.tables.units import UNKNOWN_UNIT, unit_of
         ("R_HRS", "resistance_ohm", None),
         ("Gate (A)", "", "A"),
         ("Source (V)", "voltage_v", "V"),
+        ("Pulse (ms)", "width_s", "ms"),
+        ("Pulse (V)", "amplitude_v", "V"),
+        ("Pulse 1 (uS)", "conductance_s", "uS"),
+        ("Pulse # (counts)", "pulse", ""),
         ("Drain (A)", "current_a", "A"),
     ],
 )
