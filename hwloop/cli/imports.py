@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
 from rich.console import Console
 
 from hwloop.cli.printing import note_lines, print_distances, print_unbroken, table_of
@@ -29,7 +30,8 @@ def print_import(path: Path) -> None:
     table = table_of("column", "rows", "lowest", "highest")
     for name, unit in LAYOUTS[measurement.kind].columns.items():
         values = measurement.columns[name]
-        ends = (values.min(), values.max())
+        known = values[np.isfinite(values)]
+        ends = (known.min(), known.max()) if known.size else (np.nan, np.nan)
         shown = (value_text(float(value), "" if unit == "1" else unit) for value in ends)
         table.add_row(f"{measurement.kind}/{name}", str(values.size), *shown)
     print_unbroken(table)

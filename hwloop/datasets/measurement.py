@@ -77,7 +77,8 @@ LAYOUTS: Mapping[str, _Layout] = {
             "target_low_conductance_s": "S",
             "target_high_conductance_s": "S",
             "success": "1",
-        }
+        },
+        frozenset({"target_high_conductance_s"}),  # a window may have no upper end
     ),
     "reads": _Layout({"cell": "1", "time_s": "s", "conductance_s": "S"}),
     "cycling": _Layout(

@@ -54,7 +54,8 @@ def compare_recordings(first: Recording, second: Recording) -> list[Section]:
     if not sections:
         raise ConfigError(
             f"nothing to compare: {first.path} holds {_content(first)}; {second.path} holds"
-            f" {_content(second)}"
+            f" {_content(second)}; trains are compared where their pulses are equal, other data"
+            " where both hold the same kind"
         )
     return sections
 

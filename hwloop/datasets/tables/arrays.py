@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from hwloop.datasets.tables.cells import OVER_RANGE
+from hwloop.datasets.tables.cells import OVER_RANGE, OVER_RANGE_EXPECTED
 from hwloop.datasets.tables.roles import says_spread
 from hwloop.datasets.tables.table import (
     CellFault,
@@ -146,9 +146,9 @@ def _column(name: str, label: str, value: Any) -> TableColumn:
     faults: list[CellFault] = []
     if over.any():
         values = values.copy()
-        expected = "a measured value: this one says that the meter was over range"
         faults = [
-            CellFault(int(row), f"{values[row]:g}", expected) for row in np.flatnonzero(over)[:5]
+            CellFault(int(row), f"{values[row]:g}", OVER_RANGE_EXPECTED, is_over_range=True)
+            for row in np.flatnonzero(over)[:5]
         ]
         values[over] = np.nan
     missing = int(np.isnan(values).sum()) - int(over.sum())
@@ -159,6 +159,7 @@ def _column(name: str, label: str, value: Any) -> TableColumn:
         missing=missing,
         faults=tuple(faults),
         fault_count=int(over.sum()),
+        over_count=int(over.sum()),
     )
 
 

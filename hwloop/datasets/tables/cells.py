@@ -16,6 +16,8 @@ SCPI writes 9.9e37 for infinity and 9.91e37 for no number (SCPI-99, 7.2.1.4 and 
 analysers write 199.999E+99.
 """
 
+OVER_RANGE_EXPECTED = "a measured value: this one says that the meter was over range"
+
 
 def _set_of(text: str) -> frozenset[str]:
     return frozenset(text.split())
@@ -26,7 +28,8 @@ _MISSING = _set_of(
     " -nan(ind) 1.#ind -1.#ind 1.#qnan -1.#qnan missing"
 )
 _OVER = _set_of(
-    "inf +inf -inf infinity -infinity 1.#inf -1.#inf over overflow ovf ol ovld overrange"
+    "inf +inf -inf infinity -infinity 1.#inf -1.#inf over overflow ovrflw ovrflow ovflw"
+    " +overflow -overflow +ovrflw -ovrflw ovf ol ovld overrange"
 )
 
 _OVERFLOW = re.compile(r"[+-]?9\.91?0*e\+?37$")  # whatever the decimal mark of the other numbers

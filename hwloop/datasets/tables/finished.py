@@ -72,8 +72,8 @@ def finished_table(
             continue  # separators at the begin or the end of every line
         column = _column(name or f"column {i + 1}", label or f"column {i + 1}", values[:, i], noted)
         if i in rows.texts:
-            column = replace(column, texts=rows.texts[i], faults=(), fault_count=0)
-        columns.append(with_meaning(column, units[i]))
+            column = replace(column, texts=rows.texts[i], faults=(), fault_count=0, over_count=0)
+        columns.append(_as_index(with_meaning(column, units[i]), header))
     comments = [t for _, t in rows.head if t.strip() and layout.is_comment(t)]
     left = len(comments) - (1 if header.lines and not _plain_header(rows, header) else 0)
     if left > 0:
@@ -89,6 +89,21 @@ def finished_table(
         place_of=_place(rows),
     )
     return with_labview_tags(table)
+
+
+def _as_index(column: TableColumn, header: TableHeader) -> TableColumn:
+    """Return a column without a name among named ones as the index that it is, if it counts rows.
+
+    pandas writes its index so, which begins again where two tables were put together.
+    """
+    unnamed = column.name.startswith("column ") or column.name.startswith("Unnamed: ")
+    if not (header.names and unnamed) or column.role or column.is_text or column.unit is not None:
+        return column
+    steps = np.diff(column.values)
+    on = steps == 1
+    again = (steps < 0) & (column.values[1:] == column.values[0])
+    counts = column.values.size > 1 and column.values[0] in (0, 1) and bool((on | again).all())
+    return replace(column, role="index") if counts else column
 
 
 def _header(rows: TableRows, layout: TextLayout) -> TableHeader:
@@ -132,6 +147,7 @@ def _column(name: str, label: str, values: np.ndarray, noted: ColumnNotes) -> Ta
         missing=noted.missing,
         faults=tuple(faults),
         fault_count=count,
+        over_count=noted.over_count,
     )
 
 

@@ -20,7 +20,8 @@ SPREADS = set_of(
 )
 OTHERWISE = SPREADS | set_of(  # no measured value itself
     "abs absi absv min max log ln log10 range limit compliance target norm normalized normalised"
-    " setpoint window slope fit ratio dt di dv dg dr"
+    " setpoint window slope fit delay wait waiting dwell settle settling interval nplc aperture"
+    " ratio dt di dv dg dr"
     " impedance impedances impedanz reactance reaktanz admittance admittanz susceptance"
 )
 ON, OFF = (
@@ -64,6 +65,7 @@ STEMS = {  # of compound names, as in "AnodeV", "DrainI", "GateV", "CH1 Voltage"
     "anode", "cathode", "drain", "source", "te", "be", "top", "bottom", "smu", "ch", "channel",
     "measured", "meas", "raw", "value", "mean", "avg", "average", "median", "device", "dut",
     "forced", "applied", "sourced", "input", "output", "lrs", "hrs", "on", "off",
+    "run", "append", "curve", "trace",
 }  # fmt: skip
 REMARKS = (READING | PULSE | STEMS | set_of("lrs hrs on off after before cell node")) - set_of(
     "amp ampl"

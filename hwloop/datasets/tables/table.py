@@ -25,11 +25,15 @@ from hwloop.types import FloatArray
 
 @dataclass(frozen=True)
 class CellFault:
-    """A cell that holds no measured value: ``row`` from 0, its text, and what was expected."""
+    """A cell that holds no measured value: ``row`` from 0, its text, and what was expected.
+
+    ``is_over_range``: whether it says that the meter was over range.
+    """
 
     row: int
     text: str
     expected: str
+    is_over_range: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,9 +44,10 @@ class TableColumn:
     one name. ``role``: a key of :data:`hwloop.datasets.tables.roles.DIMENSIONS`, or "". ``values``:
     as written, NaN where a cell holds no number. ``texts``: cells of a column of text, else None.
     ``missing``: cells that are empty or say that there is no value. ``faults``: the first of the
-    cells over range, and of those that are no number, with ``fault_count`` of all. ``unit_doubt``:
-    where the file states several units, each with its place. ``derived``: whether the name says
-    what is no measured value, such as a standard deviation, a ratio or an impedance.
+    cells over range, and of those that are no number, with ``fault_count`` of all, of which
+    ``over_count`` are over range. ``unit_doubt``: where the file states several units, each with
+    its place. ``derived``: whether the name says what is no measured value, such as a standard
+    deviation, a ratio or an impedance.
     """
 
     name: str
@@ -54,6 +59,7 @@ class TableColumn:
     missing: int = 0
     faults: tuple[CellFault, ...] = ()
     fault_count: int = 0
+    over_count: int = 0
     contradictory: bool = False
     unit_doubt: str = ""
     derived: bool = False
@@ -100,10 +106,11 @@ class DataTable:
         """Return the columns of that role, in the order of the file."""
         return tuple(column for column in self.columns if column.role == role)
 
-    def numbers(self, column: TableColumn, *, gaps: bool = False) -> FloatArray:
+    def numbers(self, column: TableColumn, *, gaps: bool = False, over: bool = False) -> FloatArray:
         """Return a column in SI units, in which every cell is a measured value.
 
-        ``gaps``: missing values are NaN; else they are refused. Raises :class:`ConfigError` with
+        ``gaps``: missing values are NaN; else they are refused. ``over``: readings over range are
+        NaN as well, as of a meter that could not tell the value. Raises :class:`ConfigError` with
         place and text of a cell that holds text or a value over range, and where the name and the
         unit of the column contradict each other.
         """
@@ -122,8 +129,9 @@ class DataTable:
             )
         if column.is_text:
             raise self.fault(0, f"{column.label} {column.texts[0]!r}", "a number")  # type: ignore[index]
-        if column.faults:
-            first = column.faults[0]
+        if column.faults and not (over and column.over_count == column.fault_count):
+            wrong = (one for one in column.faults if not (over and one.is_over_range))
+            first = next(wrong, column.faults[0])
             raise self.fault(first.row, f"{column.label} {first.text!r}", first.expected)
         if column.missing and not gaps:
             row = int(np.argmax(np.isnan(column.values)))

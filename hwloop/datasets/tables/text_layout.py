@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -155,16 +155,20 @@ def _best_group(
     groups: dict[tuple[int, frozenset[int]], list[int]] = {}
     filled_last: set[tuple[int, frozenset[int]]] = set()
     joined: dict[tuple[int, frozenset[int]], int] = {}
+    dashed: dict[tuple[int, frozenset[int]], set[int]] = {}
     for fields, kinds in _rows_of_numbers(lines, separator, style):
         numbers = sum(kind in (CellKind.NUMBER, CellKind.OVER) for kind in kinds)
         texts = frozenset(i for i, kind in enumerate(kinds) if kind is CellKind.TEXT)
         groups.setdefault((len(kinds), texts), []).append(numbers)
+        dashes = {i for i, field in enumerate(fields) if field == "-"}
+        dashed[len(kinds), texts] = dashed.get((len(kinds), texts), dashes) & dashes
         if fields[-1]:
             filled_last.add((len(kinds), texts))
         if any(_TWO_NUMBERS.search(fields[place]) for place in texts):
             joined[len(kinds), texts] = joined.get((len(kinds), texts), 0) + 1
     if not groups:
         return None
+    _join_words_and_dashes(groups, dashed)
 
     def score(key: tuple[int, frozenset[int]]) -> float:
         # A cell with two numbers in it was split at the wrong place: "5;1" of 1.234,5;1,2.
@@ -195,6 +199,22 @@ def _rows_of_numbers(
     if len(set(map(len, short))) >= len({len(fields) for fields, _ in rows}):
         return rows
     return [(one, kinds[: len(one)]) for one, (_, kinds) in zip(short, rows, strict=True)]
+
+
+def _join_words_and_dashes(
+    groups: dict[tuple[int, frozenset[int]], list[int]],
+    dashed: Mapping[tuple[int, frozenset[int]], set[int]],
+) -> None:
+    """Join rows with a dash to those with a word in the same columns.
+
+    So that a column of polarities, ``+`` and ``-``, is one of words in all rows.
+    """
+    for fewer in sorted(groups, key=lambda one: len(one[1])):
+        for more in sorted(groups, key=lambda one: (len(one[1]), sorted(one[1]))):
+            further = more[1] - fewer[1]
+            if more[0] == fewer[0] and fewer[1] < more[1] and further <= dashed[fewer]:
+                groups[more] += groups.pop(fewer)
+                break
 
 
 def _refuse_ambiguous(

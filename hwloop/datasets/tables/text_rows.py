@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from hwloop.datasets.tables.cells import OVER_RANGE, CellKind, CellValue
+from hwloop.datasets.tables.cells import OVER_RANGE, OVER_RANGE_EXPECTED, CellKind, CellValue
 from hwloop.datasets.tables.table import CellFault
 from hwloop.datasets.tables.text_layout import TextLayout
 from hwloop.errors import ConfigError
@@ -72,6 +72,7 @@ class ColumnNotes:
     missing: int = 0
     faults: list[CellFault] = field(default_factory=list)
     fault_count: int = 0
+    over_count: int = 0
     units: set[str] = field(default_factory=set)
     first_of_unit: dict[str, int] = field(default_factory=dict)
 
@@ -80,6 +81,13 @@ class ColumnNotes:
         self.fault_count += 1
         if len(self.faults) < _MOST_FAULTS:
             self.faults.append(CellFault(row, text, expected))
+
+    def add_over_range(self, row: int, text: str) -> None:
+        """Note a cell that says that the meter was over range."""
+        self.fault_count += 1
+        self.over_count += 1
+        if len(self.faults) < _MOST_FAULTS:
+            self.faults.append(CellFault(row, text, OVER_RANGE_EXPECTED, is_over_range=True))
 
 
 class TableRows:
@@ -251,7 +259,7 @@ class TableRows:
             self.notes[column].missing += int(np.isnan(values).sum())
             for row in np.flatnonzero(np.abs(values) >= OVER_RANGE):
                 text = self.layout.split(lines[row])[column]
-                self.notes[column].add_fault(self.rows + int(row), text, _OVER)
+                self.notes[column].add_over_range(self.rows + int(row), text)
                 values[row] = np.nan
 
     def _note_cell(self, column: int, kind: CellKind, text: str, unit: str) -> None:
@@ -261,7 +269,7 @@ class TableRows:
         elif kind is CellKind.MISSING:
             notes.missing += 1
         elif kind is CellKind.OVER:
-            notes.add_fault(self.rows, text, _OVER)
+            notes.add_over_range(self.rows, text)
         elif kind is CellKind.TEXT:
             notes.add_fault(self.rows, text, "a number")
         else:
@@ -278,6 +286,3 @@ class TableRows:
 
     def _intern(self, text: str) -> str:
         return self._interned.setdefault(text, text)
-
-
-_OVER = "a measured value: this one says that the meter was over range"

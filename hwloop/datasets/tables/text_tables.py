@@ -12,6 +12,7 @@ from hwloop.datasets.tables.cells import CellKind
 from hwloop.datasets.tables.finished import about_lines, finished_table, notes_on
 from hwloop.datasets.tables.header import metadata_of
 from hwloop.datasets.tables.options import TableOptions
+from hwloop.datasets.tables.simulator_steps import STEP_LINE, joined_steps, parameters_of
 from hwloop.datasets.tables.table import (
     DataTable,
 )
@@ -25,7 +26,6 @@ _SMALL_PIECE = 256
 _MOST_HEAD_LINES = 100_000
 _MOST_FIELDS = 2**16
 _MOST_TABLES = 1000
-_STEP = "Step Information:"
 _DATA_NAME, _DATA_VALUE = "DataName", "DataValue"
 _MARK_END = re.compile("[,\t]")  # between tabs where a workbook holds the lines
 
@@ -64,16 +64,17 @@ def _tables(source: TextSource, options: TableOptions) -> list[DataTable]:
 def _from_batches(
     path: Path, batches: Iterator[LineBatch], options: TableOptions, kind: str
 ) -> list[DataTable]:
+    steps: list[str] = []
     batches = _without_first(batches, options.skip)
     first, batches = _begin(batches)
     if any(line.startswith(_DATA_NAME) for line in first):
         kind += ", an EasyEXPERT export"
         first, batches = _unmarked(first), map(_unmarked_batch, batches)
-    elif any(line.startswith(_STEP) for line in first):
+    elif any(line.startswith(STEP_LINE) for line in first):
         kind += ", a simulator's export of steps"
         names = next(line for line in first if line.strip())
         first = _named_again(first, names)
-        batches = (replace(one, lines=_named_again(one.lines, names)) for one in batches)
+        batches = (_noted_steps(one, names, steps) for one in batches)
     layout = layout_of(first, options, path)
     if layout is None:
         raise ConfigError("holds no row of numbers", file=str(path))
@@ -83,9 +84,11 @@ def _from_batches(
     try:
         for batch in batches:
             walk.take(batch)
-        return walk.tables(path, kind)
+        tables = walk.tables(path, kind)
     except ConfigError as exc:
         raise exc if exc.file else exc.below(file=str(path)) from None
+    joined = joined_steps(tables, steps) if len(steps) > 1 and not options.table else None
+    return tables if joined is None else [joined]
 
 
 def _without_first(batches: Iterator[LineBatch], skip: int) -> Iterator[LineBatch]:
@@ -126,7 +129,13 @@ def _named_again(lines: Iterable[str], names: str) -> list[str]:
     A step begins with a line of its parameters; the names stand in its place, so that each step is
     a table and the lines keep their numbers.
     """
-    return [names if line.startswith(_STEP) else line for line in lines]
+    return [names if line.startswith(STEP_LINE) else line for line in lines]
+
+
+def _noted_steps(batch: LineBatch, names: str, steps: list[str]) -> LineBatch:
+    """Return a batch as :func:`_named_again`; ``steps`` gets the parameters of those in it."""
+    steps += [parameters_of(line) for line in batch.lines if line.startswith(STEP_LINE)]
+    return replace(batch, lines=_named_again(batch.lines, names))
 
 
 def _unmarked_batch(batch: LineBatch) -> LineBatch:

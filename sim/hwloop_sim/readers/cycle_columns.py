@@ -18,7 +18,15 @@ from hwloop.datasets.tables.table import DataTable, TableColumn
 from hwloop.datasets.tables.units import WrittenUnit, unit_of
 from hwloop.errors import ConfigError
 from hwloop_sim.readers.ignored import left_out
-from hwloop_sim.readers.tables import Table, cells_in, cells_of, check_whole, nameless, quantity
+from hwloop_sim.readers.tables import (
+    Table,
+    cells_in,
+    cells_of,
+    check_whole,
+    nameless,
+    quantity,
+    readings,
+)
 
 _SET = frozenset(["set", "lrs", "on", "ron", "gon", "ion", "rlrs", "glrs", "ilrs", "lowr"])
 _RESET = frozenset(["reset", "hrs", "off", "roff", "goff", "ioff", "rhrs", "ghrs", "ihrs", "highr"])
@@ -62,7 +70,7 @@ def judge(source: DataFile) -> str:
 
 
 def read(source: DataFile, options: Mapping[str, str]) -> Extract:
-    """Return both states of each cycle in siemens; a cycle without one of them is refused.
+    """Return both states of each cycle in siemens; a cycle without one of them is left out.
 
     Raises :class:`ConfigError` with file, line and value.
     """
@@ -73,6 +81,12 @@ def read(source: DataFile, options: Mapping[str, str]) -> Extract:
     if table.rows < _LEAST_CYCLES:
         raise ConfigError(f"{table.rows} cycles: expected 2 or more", file=str(source.path))
     both = [_siemens(source, column, options) for column in found]
+    gone = [readings(table, column)[1] for column in found]
+    known = np.isfinite(both[0]) & np.isfinite(both[1])
+    if known.sum() < _LEAST_CYCLES:
+        row = int(np.argmax(~known))
+        column = found[0] if np.isnan(both[0][row]) else found[1]
+        raise table.fault(row, f"no value of {column.label}", "2 cycles or more with both states")
     used = [*found]
     cycle = np.arange(1.0, table.rows + 1)
     for column in (table.of_role("cycle") or table.of_role("index"))[:1]:
@@ -80,19 +94,22 @@ def read(source: DataFile, options: Mapping[str, str]) -> Extract:
         check_whole(table, cycle, column.label)
         used.append(column)
     cell, told = cells_of(table, used)
+    both = [one[known] for one in both]
     _check_order(table, found, both)
     columns = {
-        "cell": cell,
-        "cycle": cycle,
+        "cell": cell[known],
+        "cycle": cycle[known],
         "set_conductance_s": both[0],
         "reset_conductance_s": both[1],
     }
     messages = [
-        f"{table.rows} cycles of {cells_in(cell)}: {found[0].label} after SET,"
+        f"{known.sum()} cycles of {cells_in(cell)}: {found[0].label} after SET,"
         f" {found[1].label} after RESET; median on/off ratio {np.median(both[0] / both[1]):.4g}",
         *told,
         *filter(None, [left_out(table, used)]),
-        "no row of the table was dropped",
+        f"{'; '.join(filter(None, gone))}; these cycles are left out"
+        if any(gone)
+        else "no row of the table was dropped",
     ]
     return Extract("cycling", columns, {}, messages)
 
@@ -113,12 +130,12 @@ def _siemens(source: DataFile, column: TableColumn, options: Mapping[str, str]) 
     """Return a column of states in siemens, all above 0."""
     table = source.table
     unit = column.unit or _given_unit(source, column, options)
-    values = table.numbers(column)  # refuses gaps, text and values over range
+    values, _ = readings(table, column)  # refuses text
     if column.unit is None:
         values = unit.in_si(values)
     if unit.dimension == _AMPERE:
         values = values / quantity(source.path, options, "read_v", "V")
-    wrong = ~(values > 0)
+    wrong = values <= 0
     if wrong.any():
         row = int(np.argmax(wrong))
         raise table.fault(row, f"{column.label} {column.values[row]:g}", "a value above 0")

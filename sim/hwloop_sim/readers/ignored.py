@@ -20,14 +20,35 @@ _ADDRESSES = frozenset(
     (
         *("cell", "device", "dut", "chip", "die", "wafer", "site", "subsite", "address"),
         *("row", "col", "column", "wl", "bl", "sl", "wordline", "bitline", "sourceline"),
-        *("cell_id", "device_id", "cell_no", "device_no"),
+        *("word", "bit", "crosspoint", "junction", "memristor", "pad", "pixel", "sample", "dev"),
+        *("cellid", "cellno", "cellname", "deviceid", "deviceno", "devicename", "devid"),
+        *("sampleid", "samplename", "sampleno", "chipid", "dieid", "location", "position"),
         *("sweep", "scan", "run", "train", "cycle"),
+    )
+)
+_COLUMNS = frozenset(("col", "column", "bitline", "bit"))
+_NUMBERED = _COLUMNS | frozenset(
+    (
+        "cell",
+        "device",
+        "dut",
+        "sample",
+        "chip",
+        "die",
+        "wafer",
+        "site",
+        "subsite",
+        "row",
+        "wordline",
+        "word",
     )
 )
 _POLARITIES = frozenset(("polarity", "sign", "type", "kind", "operation", "op", "pulsetype"))
 _DIVIDING = frozenset(("cell", "train", "cycle", "gate_v"))
 _RESTARTING = frozenset(("pulse", "index"))
-_NOT_A_WORD = re.compile(r"[^\w#]+")
+_TEMPERATURE = re.compile(r"(t|temp|temperature)\s*[(\[_ ]\s*(k|°?\s*c|deg\s*c)\W*$", re.IGNORECASE)
+_LEAST_AT_ONE = 3
+_NOT_A_WORD = re.compile(r"[^\w#]+|_")
 
 Keys = NDArray[np.int64]
 
@@ -48,6 +69,7 @@ def left_out(
     others = [column for column in table.columns if column.label not in kept]
     names = _ADDRESSES if polarity is None else _ADDRESSES | _POLARITIES
     suspects = [one for one in others if _may_divide(one, names) and _varies(one)]
+    suspects += [one for one in others if _is_set_temperature(one)]
     if suspects:
         signs = [] if polarity is None else [_coded(polarity)]
         groups = _joined([*(_keys(one) for one in used if _is_address(one)), *signs])
@@ -56,9 +78,47 @@ def left_out(
     return table.left_out(used)
 
 
+def _is_set_temperature(column: TableColumn) -> bool:
+    """Return whether a column holds several temperatures, each set for rows in a row.
+
+    One that was measured changes from row to row and divides nothing.
+    """
+    named = column.role == "temperature_k" or _TEMPERATURE.match(column.name.strip())
+    values = column.values
+    if not named or column.is_text or values.size < 2 * _LEAST_AT_ONE or np.isnan(values).any():
+        return False
+    changes = np.flatnonzero(np.diff(values)) + 1
+    lengths = np.diff(np.concatenate([[0], changes, [values.size]]))
+    return bool(changes.size and lengths.min() >= _LEAST_AT_ONE)
+
+
 def is_address(column: TableColumn) -> bool:
     """Return whether a column says by its role or its name which cell a row is of."""
     return column.role == "cell" or (not column.role and _plain(column.name) in _ADDRESSES)
+
+
+def numbered_addresses(table: DataTable) -> list[TableColumn]:
+    """Return the columns of whole numbers that address cells, such as row and column of each.
+
+    A column that never changes says nothing, and one that counts rows or points is no address:
+    that of a row or a sample is one beside a column of columns, or where it keeps its value.
+    """
+    found = [
+        one
+        for one in table.columns
+        if one.role in ("", "index", "cell") and one.texts is None
+        if _plain(one.name) in _NUMBERED and _varies(one) and _is_whole(one.values)
+    ]
+    by_column = any(_plain(one.name) in _COLUMNS for one in found)
+    return [one for one in found if by_column or one.role != "index" or _keeps_its_value(one)]
+
+
+def _keeps_its_value(column: TableColumn) -> bool:
+    return bool((np.diff(column.values) == 0).any())
+
+
+def _is_whole(values: NDArray[np.float64]) -> bool:
+    return bool((values == np.round(values)).all() and (values >= 0).all())
 
 
 def _plain(name: str) -> str:
@@ -125,9 +185,9 @@ def _refuse_division(table: DataTable, column: TableColumn, groups: Keys | None)
         row = int(np.argmax(other))
         what = f"{column.label} changes to {_shown(column, row)}"
     raise ConfigError(
-        f"{what}, and this reader does not use it: rows of several cells, trains or polarities"
-        " would become one; divide the file by it, or say what it is, such as --column"
-        f" cell={column.label!r}, or choose another reader with --reader",
+        f"{what}, and this reader does not use it: rows of several cells, trains,"
+        " polarities or temperatures would become one; divide the file by it, or say what it is,"
+        f" such as --column cell={column.label!r}, or choose another reader with --reader",
         key=table.place_of(row),
         file=str(table.path),
     )

@@ -10,18 +10,23 @@ from numpy.typing import NDArray
 
 from hwloop.datasets.importing import Extract, Reader
 from hwloop.datasets.tables.data_file import DataFile
+from hwloop.datasets.tables.simulator_steps import STEPS
 from hwloop.datasets.tables.table import DataTable, TableColumn
 from hwloop.errors import ConfigError
 from hwloop_sim.readers.ignored import left_out
+from hwloop_sim.readers.pulse_logs.read_rows import level_between_pulses
 from hwloop_sim.readers.sweep_times import OPTION, times_at_rate
 from hwloop_sim.readers.tables import (
     Table,
+    cell_keys,
     cells_of,
     check_agreement,
     check_below,
     check_times,
     check_whole,
     nameless,
+    readings,
+    steady_v,
     times_of,
     without_units,
 )
@@ -29,6 +34,9 @@ from hwloop_sim.readers.tables import (
 _APPLIED = re.compile(r"\b(applied|set|forced|sourced|programmed|nominal)\b", re.IGNORECASE)
 _FEW = 0.1
 _LEAST_POINTS = 3
+_MOST_PULSES = 10**6
+"""Rows up to which a table is asked whether it is a log of pulses."""
+
 _HIGHEST_V = 1100.0  # of the source meters with the highest range, 1100 V
 _HIGHEST_A = 20.0
 
@@ -48,8 +56,17 @@ def judge(source: DataFile) -> str:
         if table.of_role(role):
             return f"it has {what} of pulses, in {table.of_role(role)[0].label}: no sweep"
     volts = _voltages(table)[0].values
-    if volts.size > 1 and np.ptp(volts) == 0:
-        return f"its voltage is {volts[0]:g} throughout: no sweep"
+    level_v = steady_v(volts)
+    if volts.size > 1 and level_v is not None:
+        return f"its voltage is {level_v:g} throughout: no sweep"
+    level = (
+        level_between_pulses(volts, cell=cell_keys(table)) if volts.size <= _MOST_PULSES else None
+    )
+    if level is not None and level.is_regular:
+        return (
+            f"its voltage returns to {level.read_v:g} again and again: pulses with reads between"
+            " them, or pulses of two amplitudes, no sweep"
+        )
     return ""
 
 
@@ -61,7 +78,10 @@ def _voltages(table: DataTable) -> Sequence[TableColumn]:
 
 
 def read(source: DataFile, options: Mapping[str, str]) -> Extract:
-    """Return voltages and currents with their signs; a gap in a row is refused."""
+    """Return voltages and currents with their signs.
+
+    A point whose current is missing or over range is left out; one without a voltage is refused.
+    """
     table = source.table
     used = [_voltages(table)[0], table.of_role("current_a")[0], *times_of(table)]
     if table.rows < _LEAST_POINTS:
@@ -69,7 +89,9 @@ def read(source: DataFile, options: Mapping[str, str]) -> Extract:
             f"{table.rows} points: expected {_LEAST_POINTS} or more, as a sweep has",
             file=str(source.path),
         )
-    voltage_v, current_a, *times = (table.numbers(column) for column in used)
+    voltage_v = table.numbers(used[0])
+    current_a, gone = readings(table, used[1])
+    times = [table.numbers(column) for column in used[2:]]
     check_below(table, voltage_v, _HIGHEST_V, used[0].label, "V")
     check_below(table, current_a, _HIGHEST_A, used[1].label, "A")
     cell, told = cells_of(table, used)
@@ -88,7 +110,21 @@ def read(source: DataFile, options: Mapping[str, str]) -> Extract:
         "voltage_v": voltage_v,
         "current_a": current_a,
     }
-    return Extract("iv", columns, {}, [*_messages(table, columns, used), *dict.fromkeys(told)])
+    if gone:
+        known = np.isfinite(current_a)
+        columns = {name: column[known] for name, column in columns.items()}
+        if known.sum() < _LEAST_POINTS:
+            raise table.fault(
+                int(np.argmax(~known)),
+                f"no value of {used[1].label}",
+                f"{_LEAST_POINTS} points or more with one",
+            )
+    found = (
+        {"note": f"sweeps by {STEPS} {table.metadata[STEPS]}"} if STEPS in table.metadata else {}
+    )
+    return Extract(
+        "iv", columns, found, [*_messages(table, columns, used, gone), *dict.fromkeys(told)]
+    )
 
 
 def _sweeps(table: DataTable, used: list[TableColumn]) -> Table:
@@ -98,6 +134,13 @@ def _sweeps(table: DataTable, used: list[TableColumn]) -> Table:
         numbers = table.numbers(column)
         check_whole(table, numbers, column.label)
         return numbers
+    for column in [*table.of_role("index"), *table.of_role("pulse")][:1]:
+        if column.is_text or column.faults or column.missing:
+            continue
+        back = np.diff(column.values) < 0
+        if back.any():  # a counter of points that begins again begins a sweep
+            used.append(column)
+            return np.concatenate([[0.0], np.cumsum(back)])
     return np.broadcast_to(0.0, table.rows)  # takes no memory
 
 
@@ -117,7 +160,10 @@ def _rows_of_each(cell: Table, sweep: Table) -> list[NDArray[np.int64]]:
 
 
 def _messages(
-    table: DataTable, columns: Mapping[str, np.ndarray], used: Sequence[TableColumn]
+    table: DataTable,
+    columns: Mapping[str, np.ndarray],
+    used: Sequence[TableColumn],
+    gone: str,
 ) -> list[str]:
     voltage_v, current_a = columns["voltage_v"], columns["current_a"]
     against = int(((voltage_v * current_a) < 0).sum())
@@ -131,7 +177,11 @@ def _messages(
         f"{against} currents have the sign against their voltage: {signs}",
     ]
     messages += filter(None, (without_units(used), check_agreement(table), left_out(table, used)))
-    messages.append("no row of the table was dropped")
+    messages.append(
+        f"{gone}; their points are left out" if gone else "no row of the table was dropped"
+    )
+    if STEPS in table.metadata:
+        messages.insert(1, f"sweeps by {STEPS}, {table.metadata[STEPS]}")
     return messages
 
 

@@ -47,14 +47,10 @@ def read(source: DataFile, options: Mapping[str, str]) -> Extract:  # noqa: ARG0
     if wrong.any():
         row = int(np.argmax(wrong))
         raise written.fault(row, f"target low {table[row, 6]:g} ohm", f"below {table[row, 7]:g}")
-    # A window that begins at 0 ohm has no upper end: the largest number, since all are finite.
-    most_conductance_s = np.finfo(np.float64).max
-    high_conductance_s = np.where(
-        table[:, 6] > 0, 1 / np.where(table[:, 6] > 0, table[:, 6], 1.0), most_conductance_s
-    )
-    reached = (final_conductance_s >= low_conductance_s) & (
-        final_conductance_s <= high_conductance_s
-    )
+    bounded = table[:, 6] > 0  # a window that begins at 0 ohm has no upper end
+    high_conductance_s = np.where(bounded, 1 / np.where(bounded, table[:, 6], 1.0), np.nan)
+    reached = final_conductance_s >= low_conductance_s
+    reached &= ~bounded | (final_conductance_s <= high_conductance_s)
     columns = {
         "cell": table[:, 0],
         "reads": table[:, 1],
@@ -72,12 +68,18 @@ def _messages(source: DataFile, table: np.ndarray, reached: np.ndarray) -> list[
     success = table[:, 8] != 0
     disagree = int((success != reached).sum())
     targets = len(np.unique(table[:, 6:8], axis=0))
+    open_ended = int((table[:, 6] == 0).sum())
     messages = [
         f"{len(table)} rows of {cells_in(table[:, 0])}, {targets} targets; final resistance and"
         " targets from ohm to siemens",
         f"success {success.mean():.1%} by the file; the final resistance is in its target in"
         f" {reached.mean():.1%}, and says otherwise than the file in {disagree} rows",
     ]
+    if open_ended:
+        messages.append(
+            f"{open_ended} targets begin at 0 ohm: they have no highest conductance, and none is"
+            " written"
+        )
     if (table[:, 5] == 0).all():
         messages.append(
             f"column 6, initial resistance, is 0 throughout and left out: {source.path.name}"

@@ -111,7 +111,7 @@ def read(source: DataFile, options: Mapping[str, str]) -> Extract:
     told: list[str] = []
     for number, (volts, current, time) in enumerate(pairs):
         voltage_v = table.numbers(volts, gaps=True)
-        current_a = table.numbers(current, gaps=True)
+        current_a = table.numbers(current, gaps=True, over=True)
         check_below(table, voltage_v, _HIGHEST_V, volts.label, "V")
         check_below(table, current_a, _HIGHEST_A, current.label, "A")
         kept = np.isfinite(voltage_v) & np.isfinite(current_a)

@@ -43,6 +43,14 @@ _ENDS = re.compile(
 )
 _WHICH = re.compile(r"[\W\d_]+|(?<![^\W_])[^\W\d_](?![^\W_])")
 """Digits and lone letters of a name, which say which train a column holds."""
+_WORD = re.compile(r"[^\W\d_]+")
+_APART = (
+    (frozenset(("before", "pre", "initial")), frozenset(("after", "post", "final")),
+     "before and after a pulse"),
+    (frozenset(("lrs", "low", "rlrs")), frozenset(("hrs", "high", "rhrs")),
+     "after SET and after RESET"),
+)  # fmt: skip
+"""Words of two columns that do not hold trains side by side, and what these columns hold."""
 
 _OF_THE_PULSE = ("amplitude_v", "width_s", "voltage_v", "gate_v", "read_v")
 
@@ -70,6 +78,17 @@ def judge(source: DataFile) -> str:
         return f"it has {len(trains) or 'no'} column of conductances: {shown}"
     if len(table.columns) < 2:
         return "it has one column; expected two or more"
+    return _unlike_trains(table, trains)
+
+
+def _unlike_trains(table: DataTable, trains: Sequence[TableColumn]) -> str:
+    """Return why columns of states are no trains of one pulse side by side; "" if they may be."""
+    apart = _words_apart(trains)
+    if apart:
+        return f"its columns are states {apart}: no trains"
+    if len({one.role for one in trains}) > 1:
+        shown = ", ".join(f"{one.label} is {one.role}" for one in trains[:4])
+        return f"its columns of states are of several quantities: {shown}"
     kinds = {one.unit for one in trains}
     if len(kinds) > 1:
         return f"its columns of states have several units: {', '.join(map(_unit_text, trains))}"
@@ -79,6 +98,15 @@ def judge(source: DataFile) -> str:
     for column in table.columns:
         if column.role in _OF_THE_PULSE and np.ptp(column.values) != 0:
             return f"its {column.label} varies from row to row: no trains of one pulse"
+    return ""
+
+
+def _words_apart(trains: Sequence[TableColumn]) -> str:
+    """Return "before and after a pulse", or the like, where the names of states say so; else ""."""
+    words = [{word.casefold() for word in _WORD.findall(column.name)} for column in trains]
+    for first, second, what in _APART:
+        if any(one & first for one in words) and any(one & second for one in words):
+            return what
     return ""
 
 

@@ -47,9 +47,14 @@ def test_recordings_of_other_pulses_are_refused_with_the_pulses_of_both(tmp_path
     first = imported(tmp_path, "a.h5", measured([[1, 2, 3]]))
     second = imported(tmp_path, "b.h5", measured([[3, 2, 1]], amplitudes_v=[-1.5]))
     third = imported(tmp_path, "c.h5", loop())
-    with pytest.raises(ConfigError, match=r"trains of 1 V, 1 ms; .*trains of -1.5 V, 1 ms$"):
+    with pytest.raises(
+        ConfigError,
+        match=r"trains of 1 V, 1 ms; .*trains of -1.5 V, 1 ms; trains are compared where their pulses are equal",
+    ):
         compare_recordings(first, second)
-    with pytest.raises(ConfigError, match=r"I-V sweeps; .*trains of 1 V, 1 ms$"):
+    with pytest.raises(
+        ConfigError, match=r"I-V sweeps; .*trains of 1 V, 1 ms; trains are compared"
+    ):
         compare_recordings(third, first)
 
 

@@ -55,6 +55,17 @@ def imported(folder: Path, text: str, **given: str) -> list[str]:
             "line 4: no value of Voltage",
             {"width_s": "1 ms"},
         ),
+        (  # 5 % is no rounding
+            "V (V),I (A),R (kOhm)\n1,1e-5,105\n2,2e-5,105\n3,3e-5,105\n",
+            "line 2: R .* of 1.05e.05 ohm: expected 1e.05 ohm",
+            {},
+        ),
+        (  # one row of ten
+            "V (V),I (A),G (uS)\n"
+            + "".join(f"{n},{n}e-5,{10 if n != 7 else 10.5}\n" for n in range(1, 11)),
+            "line 8: G .* of 1.05e-05 S: expected 1e-05 S",
+            {},
+        ),
         ("1 0.5 1.5 1\n2 1.0 3.0 2\n3 1.5 4.5 3\n", "no header", {}),
         (
             "Cycle,LRS (ohm),HRS (ohm)\n1,0.005,0.1\n2,0.006,0.1\n3,0.005,0.2\n",
@@ -73,11 +84,15 @@ def test_contradiction_in_a_file_is_refused_with_both_sides(
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("Time (s),G (uS),R (kOhm)\n0,5,200\n1,5,200\n2,5,200\n", "in 3 of 3 rows"),
+        ("Time (s),G (uS),R (kOhm)\n0,5,200\n1,5,200\n2,5,200\n", "in 3 rows"),
         (
             "Pulse,Vpulse (V),Width (us),Read voltage (V),Read current (uA),R (kOhm)\n"
             "1,1,9,0.1,10,10\n2,1,9,0.1,20,5\n3,1,9,0.1,25,4\n",
             "agrees with Read voltage",
+        ),
+        (  # offsets near 0 V, and two digits of a current
+            "V (V),I (uA),R (kOhm)\n0.01,0.3,100\n0.5,5.1,99\n1,10,100\n1.5,15,100\n",
+            "agrees with V",
         ),
         (  # a read before the pulses has no voltage, and no width
             "Pulse,Voltage (V),Width (us),G (uS)\n0,,,5\n1,1,9,6\n2,1,9,7\n",

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hwloop.datasets.importing import Extract
+from hwloop.datasets.importing import Extract, import_measurement
 from hwloop.datasets.tables.data_file import DataFile
 from hwloop.errors import ConfigError
 from hwloop_sim.readers.cycle_columns import CYCLE_COLUMNS
@@ -69,3 +69,14 @@ def test_what_is_missing_is_named(
 def test_other_columns_are_no_states(tmp_path: Path, header: str) -> None:
     (tmp_path / "a.csv").write_text(f"{header}\n1,1,2\n2,1,2\n", encoding="utf-8")
     assert CYCLE_COLUMNS.objection(DataFile(tmp_path / "a.csv"))
+
+
+@pytest.mark.parametrize("name", ["I_{} (A)", "I {} (A)", "I{} (A)"])
+def test_the_current_of_a_state_is_a_current(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "cycles.csv"
+    names = f"cycle,{name.format('HRS')},{name.format('LRS')}"
+    path.write_text(names + "\n1,1e-7,1e-5\n2,2e-7,2e-5\n")
+    given = {"source": "lab book", "read_v": "0.1 V"}
+    found = import_measurement(path, reader=None, given=given).measurement
+    np.testing.assert_allclose(found.columns["set_conductance_s"], [1e-4, 2e-4])
+    np.testing.assert_allclose(found.columns["reset_conductance_s"], [1e-6, 2e-6])

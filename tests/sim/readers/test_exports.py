@@ -64,14 +64,18 @@ def test_of_an_applied_and_a_measured_potential_autolabs_measured_one_is_taken(
     assert any("columns left out: Potential applied (V)" in line for line in result.messages)
 
 
-def test_each_step_of_an_ltspice_export_is_a_table_with_its_names(tmp_path: Path) -> None:
+def test_each_step_of_an_ltspice_export_is_a_sweep_and_keeps_its_parameters(tmp_path: Path) -> None:
     text = (
         "time\tV(n001)\tI(R1)\n"
         "Step Information: R=1K  (Run: 1/2)\n0\t0\t0\n1e-3\t0.1\t1e-4\n2e-3\t0.2\t2e-4\n"
         "Step Information: R=2K  (Run: 2/2)\n0\t0\t0\n1e-3\t0.1\t5e-5\n2e-3\t0.2\t1e-4\n"
     )
-    with pytest.raises(ConfigError, match="several tables"):
-        imported(tmp_path, text)
+    found = imported(tmp_path, text).measurement
+    assert found.columns["sweep"].tolist() == [0, 0, 0, 1, 1, 1]
+    np.testing.assert_allclose(found.columns["current_a"], [0, 1e-4, 2e-4, 0, 5e-5, 1e-4])
+    assert "0: R=1K; 1: R=2K" in found.conditions.note
+    with pytest.raises(ConfigError, match=r"line 8: V.n001. '9.9e37'"):
+        imported(tmp_path, text.replace("1e-3\t0.1\t5e-5", "1e-3\t9.9e37\t5e-5"))
     columns = imported(tmp_path, text, TableOptions(table="2")).measurement.columns
     np.testing.assert_allclose(columns["current_a"], [0, 5e-5, 1e-4])
     np.testing.assert_allclose(columns["voltage_v"], [0, 0.1, 0.2])

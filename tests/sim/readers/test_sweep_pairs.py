@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hwloop.datasets.importing import Extract
+from hwloop.datasets.importing import Extract, import_measurement
 from hwloop.datasets.tables.data_file import DataFile
 from hwloop.datasets.tables.options import TableOptions
 from hwloop_sim.readers.sweep_pairs import SWEEP_PAIRS
@@ -103,3 +103,12 @@ def test_a_last_voltage_without_its_current_is_no_point_and_said(tmp_path: Path)
     extract = SWEEP_PAIRS.read(source(tmp_path, text), {})
     assert [len(volts) for volts, _ in sweeps(extract)] == [3, 3]
     assert extract.messages[-1].startswith("1 rows without voltage or current")
+
+
+def test_runs_named_in_a_row_above_are_sweeps_side_by_side(tmp_path: Path) -> None:
+    path = tmp_path / "runs.csv"
+    rows = "0,0,0,0\n1,1e-6,1,2e-6\n2,2e-6,2,4e-6\n"
+    path.write_text("Run1,,Append1,\nAnodeV,AnodeI,AnodeV,AnodeI\n" + rows)
+    found = import_measurement(path, reader=None, given={"source": "lab book"}).measurement
+    assert found.columns["sweep"].tolist() == [0, 0, 0, 1, 1, 1]
+    assert found.columns["current_a"].tolist() == [0, 1e-6, 2e-6, 0, 2e-6, 4e-6]

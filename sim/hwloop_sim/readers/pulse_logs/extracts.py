@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,20 +15,47 @@ from hwloop_sim.readers.pulse_logs.steps import PulseRows, PulseSteps, steps_of
 from hwloop_sim.readers.tables import Table, cells_in
 
 
-def extract_of(events: PulseRows, path: Path, told: Sequence[str]) -> Extract:
+def extract_of(
+    events: PulseRows,
+    path: Path,
+    told: Sequence[str],
+    *,
+    found: Mapping[str, object] | None = None,
+) -> Extract:
     """Return what a log holds: trains, each of one polarity, unless it is something else.
 
     Where the gate varies it is a sweep of pulses, and where single pulses of both polarities
-    alternate it is cycling. ``told``: messages of the reader. Raises :class:`ConfigError` with
-    ``path`` where no value follows a single pulse.
+    alternate it is cycling. ``told``: messages of the reader; ``found``: conditions in the file.
+    Raises :class:`ConfigError` with ``path`` where no value follows a single pulse.
     """
     steps = steps_of(events)
     is_cycling = steps.alternate(events) and np.unique(events.gate_v[steps.single_pulse]).size == 1
     if not steps.after.size and not is_cycling:
-        raise ConfigError(
-            "no value was read after a single pulse with another before it: there is no train",
-            file=str(path),
+        raise ConfigError(_no_train(events), file=str(path))
+    extract = _extract_of(events, steps, told, is_cycling=is_cycling)
+    return replace(extract, found=found or {})
+
+
+def _no_train(events: PulseRows) -> str:
+    """Return why a log holds no step from one value over a single pulse to the next."""
+    what = "no value was read after a single pulse with another before it"
+    values = np.flatnonzero(np.isfinite(events.conductance_s))
+    apart = np.diff(np.cumsum(events.amplitude_v != 0)[values])
+    numbers = np.diff(events.number[values])
+    several = apart if apart.size and np.median(apart) > 1 else numbers
+    if several.size and np.median(several) > 1:
+        low, high = int(several.min()), int(several.max())
+        many = f"{low}" if low == high else f"{low} to {high}"
+        return (
+            f"{what}: {many} pulses stand between one read and the next, and a train needs a read"
+            " after each pulse"
         )
+    return f"{what}: there is no train"
+
+
+def _extract_of(
+    events: PulseRows, steps: PulseSteps, told: Sequence[str], *, is_cycling: bool
+) -> Extract:
     gates_v = np.unique(events.gate_v[steps.single_pulse if is_cycling else steps.pulse_row])
     if gates_v.size > 1:
         return _gate_sweeps(events, steps, told)

@@ -3,12 +3,14 @@
 Any of number, time, voltage, width, gate, current, conductance, resistance, cell, train and cycle;
 amplitudes and widths may vary from row to row, and cells, trains and polarities follow each other
 in one file. The value of a row is what was read after its pulse. A row without a voltage, or of
-0 V, is a read alone, and so is a row at the read voltage where the states are currents over it.
+0 V, is a read alone, and so is a row at the read voltage that stands between those of pulses; the
+values of the pulses are then those during them, and left out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +21,14 @@ from hwloop.datasets.tables.table import DataTable, TableColumn
 from hwloop.errors import ConfigError
 from hwloop_sim.readers.ignored import left_out
 from hwloop_sim.readers.pulse_logs.extracts import extract_of
+from hwloop_sim.readers.pulse_logs.polarities import refuse_pulses_without, with_polarity
+from hwloop_sim.readers.pulse_logs.read_rows import level_between_pulses
 from hwloop_sim.readers.pulse_logs.states import states_of, value_column, volts_column
 from hwloop_sim.readers.pulse_logs.steps import PulseRows
 from hwloop_sim.readers.tables import (
     HIGHEST_LINE_V,
     Table,
+    cell_keys,
     cells_of,
     check_agreement,
     check_below,
@@ -51,9 +56,10 @@ def judge(source: DataFile) -> str:
     volts = volts_column(table)
     if isinstance(volts, str):
         return volts
-    if volts.role == "amplitude_v" or table.of_role("width_s"):
+    if volts.role == "amplitude_v" or table.of_role("width_s") or table.of_role("pulse"):
         return ""
-    if not table.of_role("pulse"):
+    level = level_between_pulses(volts.values, cell=cell_keys(table))
+    if level is None or not level.is_regular:
         return (
             f"nothing says that {volts.label} is of pulses: no width and no number of pulses; if it"
             f" is, say so with --column amplitude_v={volts.label!r}"
@@ -67,29 +73,41 @@ def read(source: DataFile, options: Mapping[str, str]) -> Extract:
     Raises :class:`ConfigError` with file, line and value, or with the option that decides what the
     file leaves open.
     """
-    events, used, messages = _events(source, options)
-    left = left_out(source.table, used, polarity=np.sign(events.amplitude_v))
+    log = _events(source, options)
+    left = left_out(source.table, log.used, polarity=np.sign(log.rows.amplitude_v))
     # A current beside a voltage of pulses may be of the pulse: states_of compares these.
     agreement = check_agreement(source.table, voltages=("read_v",))
-    return extract_of(events, source.path, [*messages, *filter(None, (agreement, left))])
+    told = [*log.messages, *filter(None, (agreement, left))]
+    return extract_of(log.rows, source.path, told, found=log.found)
 
 
-def _events(
-    source: DataFile, options: Mapping[str, str]
-) -> tuple[PulseRows, list[TableColumn], list[str]]:
-    """Return the rows of the table as pulses and reads, the columns used, and messages."""
+@dataclass(frozen=True)
+class _Log:
+    """Rows of a log, the columns that they came from, messages, and conditions in the file."""
+
+    rows: PulseRows
+    used: list[TableColumn]
+    messages: list[str]
+    found: Mapping[str, object]
+
+
+def _events(source: DataFile, options: Mapping[str, str]) -> _Log:
+    """Return the rows of the table as pulses and reads."""
     table = source.table
     value, volts = value_column(table), volts_column(table)
     if isinstance(value, str) or isinstance(volts, str):
         raise ConfigError(value if isinstance(value, str) else str(volts), file=str(source.path))
+    used = [value, volts]
     amplitude_v = _amplitudes(table, volts)
     # A unit that is stated is no guess: thick films and ferroelectrics see hundreds of volts.
     bound_v = HIGHEST_LINE_V if volts.unit is None else _HIGHEST_V
     ask = f"is the unit another, or the column? If it is right: --unit {volts.role}=V"
     check_below(table, amplitude_v, bound_v, volts.label, "V", ask=ask)
+    amplitude_v = with_polarity(table, volts, amplitude_v, used)
     states = states_of(source, value, volts, amplitude_v, options)
+    used += states.used
     amplitude_v = np.where(states.is_read, 0.0, amplitude_v)
-    used = [value, volts, *states.used]
+    refuse_pulses_without(table, amplitude_v)
     width_s = _widths(source, options, amplitude_v != 0, used)
     gate_v = _gates(table, amplitude_v != 0, used)
     check_below(table, gate_v, HIGHEST_LINE_V, "the gate", "V")
@@ -108,14 +126,18 @@ def _events(
         gate_v=gate_v,
         conductance_s=states.conductance_s,
         number=labels["pulse"],
-        part=_parts(labels["train"], labels["cycle"]),
+        part=_parts(labels["train"], labels["cycle"], _scans(table, cell, used)),
         cycle=labels["cycle"],
     )
-    unread = int((np.isnan(states.conductance_s) & ~states.is_pulse_only).sum())
+    unread = np.isnan(states.conductance_s) & ~states.is_pulse_only
     messages += [*states.messages, *filter(None, [without_units(used)])]
-    if unread:
-        messages.append(f"{unread} rows without a value: the trains end before them")
-    return events, used, messages
+    if unread.any():
+        over = f", {value.over_count} of them over range" if value.over_count else ""
+        messages.append(
+            f"{int(unread.sum())} rows without a value{over}, the first in"
+            f" {table.place_of(int(np.argmax(unread)))}: the trains end before them"
+        )
+    return _Log(events, used, messages, states.found)
 
 
 def _widths(
@@ -207,12 +229,28 @@ def _refuse_counts(table: DataTable, number: Table, is_pulse: NDArray[np.bool_])
         )
 
 
-def _parts(train: Table, cycle: Table) -> Table:
-    """Number the combinations of train and cycle."""
-    if not train.any() and not cycle.any():
-        return train
-    both = np.stack([train, cycle], axis=1)
-    _, part = np.unique(both, axis=0, return_inverse=True)
+def _scans(table: DataTable, cell: Table, used: list[TableColumn]) -> Table:
+    """Return the number of the scan of each row: a counter of points that begins again begins one.
+
+    0 throughout where there is no such counter, or where each cell has its own.
+    """
+    scans = np.zeros(table.rows)
+    for column in table.of_role("index")[:1]:
+        if column.is_text or column.faults or column.missing:
+            continue
+        order = np.argsort(cell, kind="stable")
+        back = (np.diff(column.values[order]) < 0) & (np.diff(cell[order]) == 0)
+        if back.any():
+            used.append(column)
+            scans[order[1:]] = np.cumsum(back)
+    return scans
+
+
+def _parts(*labels: Table) -> Table:
+    """Number the combinations of train, cycle and scan."""
+    if not any(one.any() for one in labels):
+        return labels[0]
+    _, part = np.unique(np.stack(labels, axis=1), axis=0, return_inverse=True)
     return part.ravel().astype(np.float64)
 
 

@@ -96,9 +96,10 @@ def test_rows_at_the_read_voltage_are_reads_and_currents_of_pulses_are_left_out(
         "voltage (V),width (ms),current (uA)\n"
         "0.1,1,1\n2,1,500\n0.1,1,2\n2,1,500\n-0.1,1,-3\n2,1,500\n0.1,1,4\n"
     )
-    assert trains(read(tmp_path, text, read_v="0.1 V")) == [(0, [2, 2, 2, 2], [10, 20, 30, 40])]
-    with pytest.raises(ConfigError, match=r"does not say read_v; give it with --set read_v="):
-        read(tmp_path, text)
+    for options in ({}, {"read_v": "0.1 V"}):
+        found = read(tmp_path, text, **options)
+        assert trains(found) == [(0, [2, 2, 2, 2], [10, 20, 30, 40])]
+        assert found.found == {"read_v": 0.1}
 
 
 def test_a_resistance_during_the_pulses_is_no_state_after_them(tmp_path: Path) -> None:
@@ -106,9 +107,10 @@ def test_a_resistance_during_the_pulses_is_no_state_after_them(tmp_path: Path) -
         "pulse,voltage (V),width (ms),current (uA),resistance (kOhm)\n"
         "1,0.1,1,1,100\n2,2,1,500,4\n3,0.1,1,2,50\n4,2,1,400,5\n5,0.1,1,4,25\n"
     )
+    assert trains(read(tmp_path, text)) == [(0, [2, 2, 2], [10, 20, 40])]
+    without_reads = "".join(text.splitlines(keepends=True)[place] for place in (0, 2, 4))
     with pytest.raises(ConfigError, match=r"measured during the pulses, .* --set read_v="):
-        read(tmp_path, text)
-    assert trains(read(tmp_path, text, read_v="0.1 V")) == [(0, [2, 2, 2], [10, 20, 40])]
+        read(tmp_path, without_reads)
 
 
 @pytest.mark.parametrize(
@@ -154,7 +156,7 @@ def test_a_count_that_begins_again_begins_a_train_without_the_value_before(tmp_p
 
 def test_reads_after_every_tenth_pulse_are_no_train(tmp_path: Path) -> None:
     text = "pulse,amplitude (V),width (ms),conductance (uS)\n10,1,1,10\n20,1,1,11\n30,1,1,12\n"
-    with pytest.raises(ConfigError, match="no value was read after a single pulse"):
+    with pytest.raises(ConfigError, match="10 pulses stand between one read and the next"):
         read(tmp_path, text)
 
 
