@@ -82,11 +82,12 @@ def _begin_conductance_s(shape: tuple[int, int], selected: tuple[int, int]) -> F
     return 1 / ohm
 
 
-def _transient(
-    circuit: Network, model: str, begin_state: FloatArray, folder: Path
-) -> FloatArray:
+def _transient(circuit: Network, model: str, begin_state: FloatArray, folder: Path) -> FloatArray:
     """The states after a pulse by ngspice, time in units of the pulse: a capacitor for each."""
-    cards = ["* array", ".options reltol=1e-9 abstol=1e-16 vntol=1e-12 gmin=1e-30 method=gear maxord=4"]
+    cards = [
+        "* array",
+        ".options reltol=1e-9 abstol=1e-16 vntol=1e-12 gmin=1e-30 method=gear maxord=4",
+    ]
     for number, (start, end, siemens) in enumerate(circuit.edges):
         if number >= circuit.word.size:
             cards.append(f"R{number} n{start} n{end} {float(1 / siemens)!r}")
@@ -103,7 +104,9 @@ def _transient(
     netlist = folder / "pulse.cir"
     netlist.write_text("\n".join(cards) + "\n", encoding="ascii")
     assert NGSPICE is not None
-    done = subprocess.run([NGSPICE, "-b", str(netlist)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [NGSPICE, "-b", str(netlist)], capture_output=True, text=True, check=False
+    )
     assert out.exists(), done.stdout + done.stderr
     last = np.array(out.read_text().splitlines()[-1].split(), dtype=np.float64)
     assert last[0] == 1.0
@@ -137,9 +140,18 @@ def test_a_pulse_through_wires_is_the_transient_of_the_whole_circuit(
     frozen = _cells(model, cells.conductance_s)
     frozen.pulse(next(lines.stresses(frozen, PulseMap(amplitude_v, WIDTH_S))))
     import time
-    t=time.time()
+
+    t = time.time()
     pulse_through_wires(lines, cells, PulseMap(amplitude_v, WIDTH_S))
-    t=time.time()-t
-    print(model, shape, (cells.conductance_s/expected-1)[selected], abs(cells.conductance_s/expected-1).max(), "frozen", (frozen.conductance_s/expected-1)[selected], t)
+    t = time.time() - t
+    print(
+        model,
+        shape,
+        (cells.conductance_s / expected - 1)[selected],
+        abs(cells.conductance_s / expected - 1).max(),
+        "frozen",
+        (frozen.conductance_s / expected - 1)[selected],
+        t,
+    )
     np.testing.assert_allclose(cells.conductance_s, expected, rtol=1e-6)
     assert abs(frozen.conductance_s[selected] / expected[selected] - 1) > 0.02
