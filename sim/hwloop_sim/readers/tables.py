@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -277,7 +278,11 @@ def readings(table: DataTable, column: TableColumn) -> tuple[Table, str]:
 
 def steady_v(voltage_v: Table) -> float | None:
     """Return the voltage that a column keeps within 1 %, its median; None where it varies."""
-    if not voltage_v.size or not np.isfinite(voltage_v).all():
+    if not voltage_v.size:
+        return None
+    low_v, high_v = float(voltage_v.min()), float(voltage_v.max())
+    # Where it varies by more than this, or is not finite, no median is near all of it.
+    if not math.isfinite(high_v - low_v) or high_v - low_v > 2 * _STEADY * max(-low_v, high_v):
         return None
     median_v = float(np.median(voltage_v))
     return median_v if (np.abs(voltage_v - median_v) <= _STEADY * abs(median_v)).all() else None

@@ -75,8 +75,10 @@ def level_between_pulses(
     if not pulses.any() or (valued is not None and valued[reads].mean() < 0.5):
         return None
     share = lowest_v / float(magnitude_v[pulses].min())
+    if share > _MOST_POSSIBLE:
+        return None
     returns, in_a_row, is_regular = _pattern(np.nan_to_num(amplitude_v), reads, cell)
-    if share > _MOST_POSSIBLE or returns < _LEAST_RETURNS:
+    if returns < _LEAST_RETURNS:
         return None
     read_v = signed_level(amplitude_v[reads])
     signs = np.unique(np.sign(amplitude_v[pulses]))
@@ -86,16 +88,22 @@ def level_between_pulses(
         return ReadLevel(read_v, reads, is_regular, "")
     if (is_opposite or not is_regular) and share > _MOST_CERTAIN:
         return None
-    doubt = ""
     if is_opposite:
         doubt = "the only pulses of this polarity"
-    elif not is_regular:
-        doubt = "with different rows between them"
-    elif share > _MOST_CERTAIN:
-        doubt = f"more than a third of the smallest other, {lowest_v / share:g} V"
-    elif in_a_row > _MOST_IN_A_ROW:
-        doubt = f"up to {in_a_row} in a row"
+    else:
+        doubt = _doubt(is_regular=is_regular, lowest_v=lowest_v, share=share, in_a_row=in_a_row)
     return ReadLevel(read_v, reads, is_regular, doubt)
+
+
+def _doubt(*, is_regular: bool, lowest_v: float, share: float, in_a_row: int) -> str:
+    """Return why rows at a level of the sign of the pulses may be pulses themselves, or ""."""
+    if not is_regular:
+        return "with different rows between them"
+    if share > _MOST_CERTAIN:
+        return f"more than a third of the smallest other, {lowest_v / share:g} V"
+    if in_a_row > _MOST_IN_A_ROW:
+        return f"up to {in_a_row} in a row"
+    return ""
 
 
 def _pattern(
@@ -105,18 +113,14 @@ def _pattern(
 
     A row at 0 V is another than the pulses: a sweep that passes through it is not regular.
     """
-    rows = np.arange(amplitude_v.size)
+    other = np.zeros(amplitude_v.size - 1, dtype=np.bool_)  # than the cell of the row before
     if cell is not None:
         rows = np.argsort(cell, kind="stable")
-    is_read = reads[rows]
-    same_cell = np.ones(rows.size - 1, dtype=np.bool_)
-    if cell is not None:
-        same_cell = np.diff(cell[rows]) == 0
-    returns = int((same_cell & ~is_read[:-1] & is_read[1:]).sum())
-    begins = np.concatenate([[True], (np.diff(is_read) != 0) | ~same_cell])
-    group = np.cumsum(begins) - 1
-    in_a_row = int(np.bincount(group[is_read]).max())
-    volts = amplitude_v[rows]
-    level_v = volts[np.flatnonzero(begins)][group]
-    equal = (np.abs(volts - level_v) <= SAME_LEVEL * np.abs(level_v)) & (volts != 0)
-    return returns, in_a_row, bool(equal[~is_read].all())
+        amplitude_v, reads, other = amplitude_v[rows], reads[rows], np.diff(cell[rows]) != 0
+    returns = int(np.count_nonzero(~other & ~reads[:-1] & reads[1:]))
+    firsts = np.concatenate([[0], np.flatnonzero((reads[1:] != reads[:-1]) | other) + 1])
+    lengths = np.diff(firsts, append=amplitude_v.size)
+    level_v = np.repeat(amplitude_v[firsts], lengths)
+    equal = np.abs(amplitude_v - level_v) <= SAME_LEVEL * np.abs(level_v)
+    is_regular = bool((reads | equal & (amplitude_v != 0)).all())
+    return returns, int(lengths[reads[firsts]].max()), is_regular
