@@ -15,7 +15,7 @@ _ENDINGS = (".h5", ".hdf5")
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundFile:
     """A file that was found: its path, its absolute folder and its name.
 
     ``stamp``: size, time of change in ns and inode of the file and of its notes; 0 without notes.
@@ -32,13 +32,13 @@ class Found:
         return any(self.stamp[3:])
 
 
-def files_in(places: Iterable[Path]) -> list[Found]:
+def files_in(places: Iterable[Path]) -> list[FoundFile]:
     """Return the HDF5 files in folders and the folders below, and files by their name.
 
     Hidden folders and links to folders are left out. Raises :class:`RecordError` where a place is
     missing; a folder below that cannot be read is passed by.
     """
-    found: dict[tuple[str, str], Found] = {}
+    found: dict[tuple[str, str], FoundFile] = {}
     for place in places:
         if not place.exists():
             raise RecordError(f"{place}: there is no such folder or file")
@@ -48,7 +48,7 @@ def files_in(places: Iterable[Path]) -> list[Found]:
     return list(found.values())
 
 
-def _walk(shown: str, folder: str, only: str | None) -> Iterator[Found]:
+def _walk(shown: str, folder: str, only: str | None) -> Iterator[FoundFile]:
     """Yield the files of a folder, ``only`` one of them, and of those below; no matter how deep."""
     waiting = [(shown, os.path.realpath(folder))]
     while waiting:
@@ -68,4 +68,4 @@ def _walk(shown: str, folder: str, only: str | None) -> Iterator[Found]:
         for name, stamp in stamps.items():
             if name.endswith(_ENDINGS) and not name.startswith(".") and only in (None, name):
                 notes = stamps.get(name + SUFFIX, (0, 0, 0))
-                yield Found(os.path.join(shown, name), folder, name, (*stamp, *notes))
+                yield FoundFile(os.path.join(shown, name), folder, name, (*stamp, *notes))

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from hwloop.catalogue.facts import Value
-from hwloop.catalogue.files import Found
+from hwloop.catalogue.files import FoundFile
 
 _FORM = 1  # part of the name: another form is another file
 _PATIENCE_S = 30.0
@@ -61,7 +61,7 @@ class Index:
             self._connection.close()
             raise
 
-    def known(self, files: Iterable[Found]) -> dict[tuple[str, str], int]:
+    def known(self, files: Iterable[FoundFile]) -> dict[tuple[str, str], int]:
         """Return the entries of those files that have not changed since they were read."""
         wanted: dict[str, dict[str, str]] = {}
         for one in files:
@@ -76,7 +76,9 @@ class Index:
                     found[folder, name] = number
         return found
 
-    def keep(self, read: Sequence[tuple[Found, Mapping[str, Value]]]) -> dict[tuple[str, str], int]:
+    def keep(
+        self, read: Sequence[tuple[FoundFile, Mapping[str, Value]]]
+    ) -> dict[tuple[str, str], int]:
         """Keep facts about files, and return their entries."""
         run, now_ns = self._connection.execute, time.time_ns()
         run("BEGIN IMMEDIATE")
@@ -131,5 +133,5 @@ class Index:
         self._connection.close()
 
 
-def _stamp_text(one: Found) -> str:
+def _stamp_text(one: FoundFile) -> str:
     return " ".join(map(str, one.stamp))

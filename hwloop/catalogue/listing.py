@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from hwloop.catalogue.conditions import LISTS, Condition
 from hwloop.catalogue.facts import ATTRIBUTES, Value
-from hwloop.catalogue.files import Found, files_in
+from hwloop.catalogue.files import FoundFile, files_in
 from hwloop.catalogue.index import Index, index_path
 from hwloop.catalogue.reading import read_facts
 from hwloop.errors import ConfigError
@@ -27,8 +27,8 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Question:
-    """Question to the catalogue.
+class CatalogueQuery:
+    """CatalogueQuery to the catalogue.
 
     ``columns``: names of the facts that are wanted. ``sort``: the name by which the answer is
     sorted, descending with "-" in front. ``limit``: the most files of the answer. ``rebuild``:
@@ -51,8 +51,8 @@ class Listed:
 
 
 @dataclass(frozen=True)
-class Answer:
-    """Answer of the catalogue: the files that meet all conditions, and how many there are.
+class CatalogueAnswer:
+    """CatalogueAnswer of the catalogue: the files that meet all conditions, and how many there are.
 
     ``remark``: why the index was not used; "" where it was.
     """
@@ -63,7 +63,7 @@ class Answer:
     remark: str = ""
 
 
-def ask(places: Iterable[Path], question: Question) -> Answer:
+def ask(places: Iterable[Path], question: CatalogueQuery) -> CatalogueAnswer:
     """Return the records and imports in folders that answer a question.
 
     Where the index is damaged it is made anew; where it cannot be used, every file is read. Raises
@@ -104,7 +104,9 @@ def _once(path: Path, use: Callable[[Index], T]) -> T:
         index.close()
 
 
-def _answer(index: Index, files: Sequence[Found], question: Question, remark: str = "") -> Answer:
+def _answer(
+    index: Index, files: Sequence[FoundFile], question: CatalogueQuery, remark: str = ""
+) -> CatalogueAnswer:
     if question.rebuild:
         index.forget({one.folder for one in files})
     entries = index.known(files)
@@ -124,17 +126,17 @@ def _answer(index: Index, files: Sequence[Found], question: Question, remark: st
             found.append(Listed(one.path, facts))
     ordered = _sorted(found, question)
     kept = ordered if question.limit is None else ordered[: question.limit]
-    return Answer(kept, len(found), len(files), remark)
+    return CatalogueAnswer(kept, len(found), len(files), remark)
 
 
-def _is_running(one: Found) -> bool:
+def _is_running(one: FoundFile) -> bool:
     try:
         return is_held(Path(one.folder, one.name))
     except OSError:  # gone meanwhile
         return False
 
 
-def _key(question: Question) -> str:
+def _key(question: CatalogueQuery) -> str:
     return question.sort.removeprefix("-")
 
 
@@ -148,7 +150,7 @@ def _refuse_unknown(
             raise ConfigError(f"{name}: no record here has a value of that name{hint}")
 
 
-def _sorted(found: list[Listed], question: Question) -> list[Listed]:
+def _sorted(found: list[Listed], question: CatalogueQuery) -> list[Listed]:
     """Sort by a fact, numbers before texts; files without it come last, in order of their paths."""
     name = _key(question)
     found.sort(key=lambda one: one.path)

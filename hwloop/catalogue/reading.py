@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from hwloop.catalogue.facts import Value
-from hwloop.catalogue.files import Found
+from hwloop.catalogue.files import FoundFile
 from hwloop.errors import RecordError
 from hwloop.record.notes import read_notes
 
@@ -22,7 +22,7 @@ _WALL_PER_CPU = 6
 Facts = Mapping[str, Value]
 
 
-def read_facts(files: Sequence[Found]) -> list[tuple[Found, Facts]]:
+def read_facts(files: Sequence[FoundFile]) -> list[tuple[FoundFile, Facts]]:
     """Return the facts about each file, with its notes and tags, in order."""
     parts = [files[first : first + _AT_ONCE] for first in range(0, len(files), _AT_ONCE)]
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
@@ -30,7 +30,7 @@ def read_facts(files: Sequence[Found]) -> list[tuple[Found, Facts]]:
     return [(one, _with_notes(one, facts)) for one, facts in zip(files, read, strict=True)]
 
 
-def _read_part(files: Sequence[Found]) -> list[Facts]:
+def _read_part(files: Sequence[FoundFile]) -> list[Facts]:
     """Read files in one process; one that it does not survive is damaged, and another goes on."""
     found: list[Facts] = []
     while len(found) < len(files):
@@ -41,7 +41,7 @@ def _read_part(files: Sequence[Found]) -> list[Facts]:
     return found
 
 
-def _answers(files: Sequence[Found]) -> Iterator[Facts]:
+def _answers(files: Sequence[FoundFile]) -> Iterator[Facts]:
     """Yield the facts about the first files, until one stops the process."""
     cpu_s = _LEAST_CPU_S + len(files) // _FILES_PER_CPU_S
     asked = json.dumps([cpu_s, *(os.path.join(one.folder, one.name) for one in files)])  # noqa: PTH118 - of ten thousand files
@@ -64,7 +64,7 @@ def _answers(files: Sequence[Found]) -> Iterator[Facts]:
             yield json.loads(line)
 
 
-def _with_notes(one: Found, facts: Facts) -> Facts:
+def _with_notes(one: FoundFile, facts: Facts) -> Facts:
     """Return the facts with the notes about the file, or what is in the way of them."""
     if not one.has_notes:
         return facts

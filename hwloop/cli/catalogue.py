@@ -13,7 +13,7 @@ from hwloop.errors import ConfigError
 from hwloop.terminal import say
 
 if TYPE_CHECKING:
-    from hwloop.catalogue.listing import Answer
+    from hwloop.catalogue.listing import CatalogueAnswer
 
 _COLUMNS = ("procedure", "backend", "started", "status", "outcome")
 _LONGEST_CELL = 60
@@ -56,10 +56,10 @@ def runs(
 ) -> None:
     """List, search and compare records and imports."""
     from hwloop.catalogue.conditions import parse_conditions
-    from hwloop.catalogue.listing import Question, ask
+    from hwloop.catalogue.listing import CatalogueQuery, ask
 
     shown = tuple(filter(None, (one.strip() for one in (columns or "").split(",")))) or _COLUMNS
-    question = Question(
+    question = CatalogueQuery(
         columns=shown if columns else (*shown, "tags", "notes"),
         conditions=parse_conditions(where or ()),
         sort=sort,
@@ -119,13 +119,13 @@ def _plain(name: str, value: object) -> object:
     return (str(value).split("\n") if value else []) if name in LISTS else value
 
 
-def _usual(answer: Answer) -> tuple[str, ...]:
+def _usual(answer: CatalogueAnswer) -> tuple[str, ...]:
     """Return the usual columns, with tags and notes where there are any."""
     has = {name for one in answer.listed for name in one.facts}
     return (*_COLUMNS, *(name for name in ("tags", "notes") if name in has))
 
 
-def _print_table(answer: Answer, columns: Sequence[str]) -> None:
+def _print_table(answer: CatalogueAnswer, columns: Sequence[str]) -> None:
     """Print a line a file, columns below each other: rich would take seconds for thousands."""
     if not answer.listed:
         return
