@@ -11,7 +11,6 @@ import numpy as np
 from hwloop.types import FloatArray
 from hwloop_sim.calibrate.distribution import REPEATS, Distribution
 from hwloop_sim.calibrate.one_transistor.emulation import emulate
-from hwloop_sim.calibrate.one_transistor.read_noise import ReadNoise
 from hwloop_sim.calibrate.one_transistor.sweeps import Sweeps
 
 _MOST_SWEEPS = 0.95
@@ -67,12 +66,12 @@ def predict(
     rng: np.random.Generator,
     *,
     of_gate: bool,
-    noise: ReadNoise,
+    noise: float,
 ) -> SweepPrediction:
     """Emulate the held-out sweeps with new cells, each from its first conductance, and compare.
 
-    ``found``: settings of the device. ``fitted``: sweeps of the other half. ``noise``: of each
-    read.
+    ``found``: settings of the device. ``fitted``: sweeps of the other half. ``noise``: of a read,
+    as a fraction of the filament's conductance.
     """
     every_conductance_s = emulate(found, held_out, rng, draws=REPEATS, of_gate=of_gate, noise=noise)
     emulated_conductance_s = np.where(
