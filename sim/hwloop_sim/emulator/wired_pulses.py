@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 from hwloop.array.operations import PulseMap
@@ -16,11 +17,13 @@ def pulse_through_wires(lines: ArrayLines, cells: NonIdealDevice, pulse: PulseMa
     """Apply the pulses of a map, cell by cell, each in the state that the one before has left.
 
     The pulses of one cell are one of their summed width: nothing moves between them. Effects act
-    once for each selected cell.
+    once for each selected cell, or where lines float for each pulse.
     """
+    at_a_time, times = (replace(pulse, count=1), pulse.count) if lines.one_by_one else (pulse, 1)
     for selection in lines.selections(pulse):
-        begin = lines.selected_alone(cells, pulse, selection)
-        cells.integrate(begin, partial(_final_state, lines, cells, begin, pulse, selection))
+        for _ in range(times):
+            begin = lines.selected_alone(cells, at_a_time, selection)
+            cells.integrate(begin, partial(_final_state, lines, cells, begin, at_a_time, selection))
 
 
 def _final_state(

@@ -108,7 +108,8 @@ def test_wires_without_resistance_change_nothing() -> None:
 def test_a_pulse_that_wires_weaken_is_judged_by_what_reaches_the_cell() -> None:
     backend = wired(4, 5)
     pulse = PulseMap(np.full((4, 5), 2.0), 1e-3)
-    with pytest.raises(Unsupported, match=r"; of 2 V the wires leave 1\.\d+ V at cell \(\d, \d\)$"):
+    left = r"; of 2 V the wires leave 1\.\d+ V at cell \(\d, \d\); backends\.sim\.wires\.pulses: ideal "
+    with pytest.raises(Unsupported, match=left):
         backend.check(pulse)
     with pytest.raises(Unsupported, match=r"it does not cover 1.5 V$"):
         backend.check(PulseMap(np.full((4, 5), 1.5), 1e-3))
@@ -116,6 +117,17 @@ def test_a_pulse_that_wires_weaken_is_judged_by_what_reaches_the_cell() -> None:
     before_a = read_all(weak)
     weak.pulse(pulse)
     assert (read_all(weak) > before_a).all()
+
+
+def test_ideal_pulses_move_cells_as_without_wires_and_reads_see_the_wires() -> None:
+    pulse = PulseMap(np.full((4, 5), 2.0), 1e-3)
+    ideal = emulated(4, 5, device=LOW_OHMIC, wires={**LINES, "pulses": "ideal"})
+    wireless = emulated(4, 5, device=LOW_OHMIC)
+    for backend in (ideal, wireless):
+        backend.check(pulse)
+        backend.pulse(pulse)
+    np.testing.assert_array_equal(ideal._cells.conductance_s, wireless._cells.conductance_s)
+    assert (read_all(ideal) < read_all(wireless)).all()
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)

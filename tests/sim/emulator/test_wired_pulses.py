@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.integrate import solve_ivp
 
 from hwloop.array.biasing import Scheme, line_fractions
 from hwloop.array.operations import PulseMap
@@ -16,13 +17,17 @@ from hwloop_sim.cells.composed import NonIdealDevice
 from hwloop_sim.circuit import Wires
 from hwloop_sim.devices.linear_ion_drift import LINEAR_ION_DRIFT
 from hwloop_sim.devices.vteam import VTEAM
+from hwloop_sim.emulator.backend import EmulatedArray
 from hwloop_sim.emulator.lines import ArrayLines
 from hwloop_sim.emulator.readout import Tiles
+from hwloop_sim.emulator.sub_steps import CoupledCells, integrate_coupled
 from hwloop_sim.emulator.wired_pulses import pulse_through_wires
+from tests.emulated import emulated
 from tests.sim.circuit.network import Network, network
 from tests.sim.circuit.spice import NGSPICE, needs_ngspice
 
-SHAPES = [(7, 11), (13, 5), (16, 16)]
+SLOW = pytest.mark.slow
+SHAPES = [pytest.param((7, 11), marks=SLOW), (13, 5), pytest.param((16, 16), marks=SLOW)]
 SEGMENTS = Wires(row_ohm=5.0, col_ohm=5.0, driver_ohm=10.0)
 WIDTH_S = 1e-3
 ON_OHM, OFF_OHM = 1e3, 10e3
@@ -84,10 +89,7 @@ def _begin_conductance_s(shape: tuple[int, int], selected: tuple[int, int]) -> F
 
 def _transient(circuit: Network, model: str, begin_state: FloatArray, folder: Path) -> FloatArray:
     """The states after a pulse by ngspice, time in units of the pulse: a capacitor for each."""
-    cards = [
-        "* array",
-        ".options reltol=1e-9 abstol=1e-16 vntol=1e-12 gmin=1e-30 method=gear maxord=4",
-    ]
+    cards = ["* array", ".options reltol=1e-9 abstol=1e-16 vntol=1e-12 gmin=1e-30 method=trap"]
     for number, (start, end, siemens) in enumerate(circuit.edges):
         if number >= circuit.word.size:
             cards.append(f"R{number} n{start} n{end} {float(1 / siemens)!r}")
@@ -99,7 +101,7 @@ def _transient(circuit: Network, model: str, begin_state: FloatArray, folder: Pa
     cards += [f"V{node} n{node} 0 {float(volts)!r}" for node, volts in circuit.held.items()]
     out = folder / "states.txt"
     states = " ".join(f"v(x{number})" for number in range(circuit.word.size))
-    cards += [".tran 1e-2 1 0 2e-3 uic", ".control", "set numdgt=15", "set wr_singlescale", "run"]
+    cards += [".tran 1e-2 1 0 1e-3 uic", ".control", "set numdgt=15", "set wr_singlescale", "run"]
     cards += [f"wrdata {out} {states}", ".endc", ".end"]
     netlist = folder / "pulse.cir"
     netlist.write_text("\n".join(cards) + "\n", encoding="ascii")
@@ -139,19 +141,68 @@ def test_a_pulse_through_wires_is_the_transient_of_the_whole_circuit(
     lines = ArrayLines(SEGMENTS, Tiles(), scheme, shape)
     frozen = _cells(model, cells.conductance_s)
     frozen.pulse(next(lines.stresses(frozen, PulseMap(amplitude_v, WIDTH_S))))
-    import time
-
-    t = time.time()
     pulse_through_wires(lines, cells, PulseMap(amplitude_v, WIDTH_S))
-    t = time.time() - t
-    print(
-        model,
-        shape,
-        (cells.conductance_s / expected - 1)[selected],
-        abs(cells.conductance_s / expected - 1).max(),
-        "frozen",
-        (frozen.conductance_s / expected - 1)[selected],
-        t,
-    )
     np.testing.assert_allclose(cells.conductance_s, expected, rtol=1e-6)
-    assert abs(frozen.conductance_s[selected] / expected[selected] - 1) > 0.02
+    assert abs(frozen.conductance_s[selected] / expected[selected] - 1) > 0.01
+
+
+def _given(shape: tuple[int, int], **sim: object) -> EmulatedArray:
+    ohm = np.random.default_rng(5).uniform(1.1e3, 8e3, shape)
+    initial = {"distribution": "given", "values_conductance_s": (1 / ohm).tolist()}
+    device = {"model": "linear_ion_drift", **DRIFT, "initial": initial}
+    return emulated(*shape, device=device, **sim)  # type: ignore[arg-type]
+
+
+def _after_a_map(amplitude_v: FloatArray, pulses: int = 1, **sim: object) -> FloatArray:
+    array = _given((3, 4), **sim)
+    array.pulse(PulseMap(amplitude_v, WIDTH_S, count=pulses))
+    return array._cells.conductance_s
+
+
+WIRED = {"row_ohm": 5.0, "col_ohm": 5.0, "driver_ohm": 10.0}
+SOME_V = np.array([[1.0, 0, 0, -1.0], [0, 0.8, 0, 0], [0, 0, -0.9, 0]])
+SCATTER = [{"effect": "cycle_to_cycle", "sigma": 0.3}]
+
+
+def test_voltages_at_begin_are_those_of_the_circuit_before_the_pulse() -> None:
+    one_v = np.zeros((3, 4))
+    one_v[1, 2] = -1.0
+    frozen_s = _after_a_map(one_v, wires={**WIRED, "pulses": "at_begin"})
+    array = _given((3, 4))
+    lines = ArrayLines(Wires(**WIRED), Tiles(), "V/2", (3, 4))
+    array._cells.pulse(next(lines.stresses(array._cells, PulseMap(one_v, WIDTH_S))))
+    np.testing.assert_array_equal(frozen_s, array._cells.conductance_s)
+    followed_s = _after_a_map(one_v, wires=WIRED)
+    assert abs(followed_s[1, 2] / frozen_s[1, 2] - 1) > 1e-4
+
+
+def test_a_seed_gives_the_same_cells_after_integrated_pulses_that_scatter() -> None:
+    first_s, again_s = (_after_a_map(SOME_V, wires=WIRED, effects=SCATTER) for _ in range(2))
+    np.testing.assert_array_equal(first_s, again_s)
+    assert (first_s != _after_a_map(SOME_V, wires=WIRED)).any()
+
+
+def test_pulses_in_a_row_through_wires_are_one_of_their_summed_width() -> None:
+    thrice = _given((3, 4), wires=WIRED)
+    one_v = np.zeros((3, 4))
+    one_v[1, 2] = -0.8
+    for _ in range(3):
+        thrice.pulse(PulseMap(one_v, WIDTH_S))
+    np.testing.assert_allclose(
+        _after_a_map(one_v, pulses=3, wires=WIRED), thrice._cells.conductance_s, rtol=1e-6
+    )
+
+
+def test_two_coupled_cells_follow_the_solution_of_scipy() -> None:
+    def voltage_v(state: FloatArray) -> FloatArray:
+        return 1 / (1 + state.sum() + state)
+
+    def after(state: FloatArray, voltage_v: FloatArray, duration_s: float) -> FloatArray:
+        return state * np.exp(-3 * voltage_v * duration_s)
+
+    begin = np.array([[0.9, 0.4]])
+    cells = CoupledCells(after, voltage_v, lambda state: state, lambda state: state)
+    expected = solve_ivp(
+        lambda _, x: -3 * voltage_v(x) * x, (0, 2.0), begin[0], rtol=1e-12, atol=1e-14
+    ).y[:, -1]
+    np.testing.assert_allclose(integrate_coupled(cells, begin, 2.0)[0], expected, rtol=1e-7)
