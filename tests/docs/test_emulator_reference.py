@@ -11,8 +11,8 @@ import pytest
 from hwloop import plugins
 from hwloop_sim.emulator.backend import SimSettings
 from hwloop_sim.emulator.converters import Adc, Dac
-from hwloop_sim.emulator.wire_settings import WireSettings
 from hwloop_sim.emulator.readout import Tiles
+from hwloop_sim.emulator.wire_settings import WireSettings
 
 REFERENCE = (Path(__file__).parents[2] / "docs" / "reference" / "emulator.md").read_text("utf-8")
 SECTIONS = dict(re.findall(r"^### `(\w+)`\n(.*?)(?=^##|\Z)", REFERENCE, re.MULTILINE | re.DOTALL))

@@ -26,8 +26,7 @@ from tests.emulated import emulated
 from tests.sim.circuit.network import Network, network
 from tests.sim.circuit.spice import NGSPICE, needs_ngspice
 
-SLOW = pytest.mark.slow
-SHAPES = [pytest.param((7, 11), marks=SLOW), (13, 5), pytest.param((16, 16), marks=SLOW)]
+SHAPES = [(7, 11), (13, 5), pytest.param((16, 16), marks=pytest.mark.slow)]
 SEGMENTS = Wires(row_ohm=5.0, col_ohm=5.0, driver_ohm=10.0)
 WIDTH_S = 1e-3
 ON_OHM, OFF_OHM = 1e3, 10e3
