@@ -49,10 +49,12 @@ class TrainCalibration(FittedCalibration):
             one.direction.padded_conductance_s - one.mean_conductance_s for one in self.predictions
         ]
         squares = [np.square(one[np.isfinite(one)]) for one in off_conductance_s]
-        rms_conductance_s = np.sqrt(np.mean(np.concatenate(squares))) if squares else np.nan
-        span_conductance_s = high_conductance_s - low_conductance_s
-        error = float(rms_conductance_s / span_conductance_s) if squares else None
         figures = [one.figures() for one in self.predictions]
+        if not squares:  # one train of each direction: nothing to hold out
+            return HeldOut(None, figures)
+        rms_conductance_s = np.sqrt(np.mean(np.concatenate(squares)))
+        span_conductance_s = high_conductance_s - low_conductance_s
+        error = float(rms_conductance_s / span_conductance_s)
         return HeldOut(error, figures, self._rms_of_mean_conductance_s() / span_conductance_s)
 
     def _rms_of_mean_conductance_s(self) -> float:

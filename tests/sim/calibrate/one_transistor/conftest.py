@@ -36,7 +36,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def twin(both: Path) -> Twin:
     """The twin that the command makes of that record."""
     found: list[FittedCalibration] = []
-    fit = run.calibrate
+    fit = run.fit_task
 
     def note(*arguments: object, **options: object) -> FittedCalibration:
         found.append(fit(*arguments, **options))  # type: ignore[arg-type]
@@ -46,7 +46,7 @@ def twin(both: Path) -> Twin:
     app.command()(command)
     out = both.with_name("twin.yaml")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run, "calibrate", note)
+        patch.setattr(run, "fit_task", note)
         shown = CliRunner().invoke(app, [str(both), "--model", "one_transistor", "-o", str(out)])
     assert shown.exit_code == 0, shown.output
     assert isinstance(found[0], SweepCalibration)
