@@ -16,7 +16,7 @@ PULSE = set_of("pulse pulses puls pulsnr amplitude amp ampl stress program prog 
 SPREADS = set_of(
     "std stdev stddev stderr sd se sem sigma σ err error errors fehler deviation deviations mad var"
     " variance cv rsd rms noise rauschen uncertainty uncertainties unc unsicherheit tolerance"
-    " accuracy spread fluctuation fluctuations"
+    " accuracy spread fluctuation fluctuations ci confidence iqr percentile quantile quartile"
 )
 OTHERWISE = SPREADS | set_of(  # no measured value itself
     "abs absi absv min max log ln log10 range limit compliance target norm normalized normalised"

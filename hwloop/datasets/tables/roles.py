@@ -227,6 +227,8 @@ def role_of(name: str, unit: WrittenUnit | None) -> str:
         return _OF_A_PULSE[unit.dimension]
     if not role or (role in COUNTERS and unit.dimension != "1"):  # "Train 1 (uS)"
         return _DEFAULT.get(unit.dimension, "")
+    if role == "capacitance_f" and _tokens(name) == ["c"] and not fits(role, unit):
+        return _DEFAULT.get(unit.dimension, "")  # a cell or a cycle: "C1 (uS)"
     if role == "temperature_k" and unit.dimension == "s":
         return "time_s"  # "T (s)", "Temp. (s)"
     return role if fits(role, unit) else ""

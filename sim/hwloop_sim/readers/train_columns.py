@@ -52,6 +52,23 @@ _APART = (
 )  # fmt: skip
 """Words of two columns that do not hold trains side by side, and what these columns hold."""
 
+_SUMMARY = frozenset(
+    [
+        "mean",
+        "average",
+        "avg",
+        "median",
+        "max",
+        "min",
+        "maximum",
+        "minimum",
+        "sum",
+        "total",
+        "mittelwert",
+    ]
+)
+"""Words of a column that is computed from the trains beside it."""
+
 _OF_THE_PULSE = ("amplitude_v", "width_s", "voltage_v", "gate_v", "read_v")
 
 
@@ -103,11 +120,16 @@ def _unlike_trains(table: DataTable, trains: Sequence[TableColumn]) -> str:
 
 def _words_apart(trains: Sequence[TableColumn]) -> str:
     """Return "before and after a pulse", or the like, where the names of states say so; else ""."""
-    words = [{word.casefold() for word in _WORD.findall(column.name)} for column in trains]
+    words = [_words(column) for column in trains]
     for first, second, what in _APART:
         if any(one & first for one in words) and any(one & second for one in words):
             return what
     return ""
+
+
+def _words(column: TableColumn) -> set[str]:
+    """Return the words of a name, in small letters."""
+    return {word.casefold() for word in _WORD.findall(column.name)}
 
 
 def _terminal(table: DataTable) -> tuple[str, ...]:
@@ -205,7 +227,18 @@ def _chosen(table: DataTable, wanted: str | None) -> Sequence[TableColumn]:
 
 
 def _refuse_unlike(table: DataTable, trains: Sequence[TableColumn]) -> None:
-    """Refuse columns whose names say nothing and differ in more than a number or a letter."""
+    """Refuse columns whose names say nothing and differ in more than a number or a letter.
+
+    So are some that are computed from others, such as an average beside the trains of cells.
+    """
+    summaries = [one.label for one in trains if _SUMMARY & _words(one)]
+    if summaries and len(summaries) < len(trains):
+        others = [one.label for one in trains if one.label not in summaries]
+        raise ConfigError(
+            f"{', '.join(summaries)} may be computed from the columns beside: name those that are"
+            f" trains with --set 'columns={','.join(others[:_MOST_NAMED])}'",
+            file=str(table.path),
+        )
     stems = {_WHICH.sub("", one.name).casefold() for one in trains if not one.role}
     if len(stems) > 1:
         labels = [column.label for column in trains]

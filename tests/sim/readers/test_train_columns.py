@@ -30,6 +30,28 @@ def test_columns_that_differ_in_a_number_or_a_letter_are_trains(names: str, tmp_
     np.testing.assert_allclose(columns["conductance_s"] * 1e6, [10, 11, 12, 5, 6, 7])
 
 
+@pytest.mark.parametrize("names", ["n,C1 (uS),C2 (uS)", "n,C 1 (uS),C 2 (uS)"])
+def test_a_cell_or_a_cycle_with_a_unit_of_conductance_is_no_capacitance(
+    names: str, tmp_path: Path
+) -> None:
+    columns = taken(tmp_path, names).measurement.columns
+    np.testing.assert_allclose(columns["conductance_s"] * 1e6, [10, 11, 12, 5, 6, 7])
+
+
+@pytest.mark.parametrize("summary", ["Average (uS)", "Median (uS)", "G mean (uS)", "Sum (uS)"])
+def test_a_summary_beside_trains_is_asked_for(summary: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="may be computed from the columns beside"):
+        taken(tmp_path, f"n,G cell (uS),{summary}")
+    chosen = taken(tmp_path, f"n,G cell (uS),{summary}", columns="G cell (uS)")
+    np.testing.assert_allclose(chosen.measurement.columns["conductance_s"] * 1e6, [10, 11, 12])
+
+
+@pytest.mark.parametrize("spread", ["95% CI (uS)", "IQR (uS)", "G confidence (uS)"])
+def test_an_interval_of_confidence_is_no_train(spread: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError):
+        taken(tmp_path, f"n,{spread},IQR 2 (uS)")
+
+
 @pytest.mark.parametrize("names", ["n,up,down", "n,alpha,beta", "Pulse #,G1,noise level 2"])
 def test_columns_under_unlike_names_that_say_nothing_are_asked_for(
     names: str, tmp_path: Path
