@@ -3,11 +3,11 @@
 Each cell follows dx/dt = F(x, v), which its model solves exactly while v is constant; v is that of
 the circuit, whose conductances are those of the states. The two take turns in two copies of the
 states, each moved at the voltages of the other: half a step of the one, whole steps of both by
-turns (G. Strang, SIAM Journal on Numerical Analysis 5, 506 (1968), of the doubled system of
-W. B. Gragg, the same 2, 384 (1965)). The error is a series in the square of the step, so that the
-results of 1, 2, 3 and 4 parts of a step are extrapolated to 0 (E. Hairer, S. P. Nørsett, G. Wanner, Solving
-Ordinary Differential Equations I, II.9). A cell at its bound or in its steady state costs no
-step, however stiff its model is; a step is as short as the coupling over the lines makes it.
+turns (G. Strang, SIAM Journal on Numerical Analysis 5, 506 (1968), of the doubled system of W. B.
+Gragg, the same 2, 384 (1965)). The error is a series in the square of the step, so that the results
+of 1, 2, 3 and 4 parts of a step are extrapolated to 0 (E. Hairer, S. P. Nørsett, G. Wanner, Solving
+Ordinary Differential Equations I, II.9). A cell at its bound or in its steady state costs no step,
+however stiff its model is; a step is as short as the coupling over the lines makes it.
 """
 
 from __future__ import annotations
