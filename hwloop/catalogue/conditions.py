@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from hwloop.catalogue.facts import Value
 from hwloop.errors import ConfigError
 
-_FORM = re.compile(r"([^\s=!<>~]+)(!=|<=|>=|=|<|>|~)(.*)", re.DOTALL)
+_FORM = re.compile(r"([^\s=!<>~]+)(!=|<=|>=|=|<|>|~)([^\s=!<>~].*)", re.DOTALL)
 _DATES = ("started", "ended")
 _SAME_NUMBER = 1e-9  # 200 ns and 2e-7 s are the same
 _SINGULAR = {"tag": "tags", "note": "notes"}

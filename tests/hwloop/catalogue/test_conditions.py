@@ -72,6 +72,8 @@ def test_conditions_stand_side_by_side_and_in_several_options() -> None:
     [
         ("seed < 10", "'seed' is no condition"),
         ("=3", "'=3' is no condition"),
+        ("seed<<3", "'seed<<3' is no condition"),
+        ("seed==3", "'seed==3' is no condition"),
         ("note~'a", "No closing quotation"),
     ],
 )
