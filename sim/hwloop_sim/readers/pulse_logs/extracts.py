@@ -193,8 +193,9 @@ def _common(
     """Yield messages on what was used, and on what has no place in a train."""
     yield from told
     if steps.lost:
+        what = "pulse" if steps.lost == 1 else "pulses"
         yield (
-            f"{steps.lost} pulses whose state before was not read: the value after each begins a"
+            f"{steps.lost} {what} whose state before was not read: the value after each begins a"
             " train"
         )
     yield _left(events, taken)

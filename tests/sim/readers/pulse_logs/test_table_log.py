@@ -67,7 +67,7 @@ def test_a_train_begins_with_the_value_before_it_and_ends_where_the_polarity_cha
         (0, [-1.2, -1.2, -1.2], [13, 9, 8]),
     ]
     np.testing.assert_allclose(extract.columns["width_s"], [1e-3] * 3 + [2e-3] * 3)
-    assert any("1 pulses whose state before was not read" in line for line in extract.messages)
+    assert any("1 pulse whose state before was not read" in line for line in extract.messages)
 
 
 def test_a_missing_read_ends_a_train_and_no_value_is_made_up(tmp_path: Path) -> None:
