@@ -26,6 +26,10 @@ _ALIKE = 1.05
 """Ratio of errors up to which two models predict alike."""
 
 
+ENDED = (
+    "no time was left to fit it to all data, and its first look predicts no better than the mean:"
+    " --seconds gives more time"
+)
 NOT_TRIED = "not tried: no time was left; --model names it, --seconds gives more time"
 
 
@@ -111,6 +115,8 @@ def _refined(
             effort = task.effort.share(1 / (_RIVALS - len(best)))
             one = _candidate(replace(task, model=one.model, start=found, effort=effort))
             progress(one)
+        if one.found is not None and not one.found.final and one.found.predict().fails:
+            one = Candidate(one.model, None, None, ENDED)
         (best if one.found is not None else failed).append(one)
     others = sorted([*rest, *failed], key=lambda one: one.found is None)
     return [*sorted(best, key=lambda one: one.order), *others]

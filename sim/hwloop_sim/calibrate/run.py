@@ -70,7 +70,8 @@ def fitted(task: Task) -> FittedCalibration:
     method = method_of(task)
     _check_options(task, method)
     found = method.fit(task)
-    _check_prediction(found)
+    if found.final or not task.quick:  # a first look may yet find more
+        _check_prediction(found)
     return found
 
 
@@ -78,9 +79,11 @@ def _check_prediction(found: FittedCalibration) -> None:
     """Refuse a fit whose prediction fails, or that leaves parameters open and was not tested."""
     held_out = found.predict()
     if held_out.fails:
+        why = "the model is not this device, or the data are too few"
+        if not found.final:
+            why = "its search was ended by time: --seconds gives it more"
         raise NotConverged(
-            f"{found.model} does not predict the held-out part: {held_out.compared()}; the model is"
-            " not this device, or the data are too few"
+            f"{found.model} does not predict the held-out part: {held_out.compared()}; {why}"
         )
     if held_out.error is None and found.undetermined:
         raise NotConverged(
