@@ -120,14 +120,14 @@ def _unlike_trains(table: DataTable, trains: Sequence[TableColumn]) -> str:
 
 def _words_apart(trains: Sequence[TableColumn]) -> str:
     """Return "before and after a pulse", or the like, where the names of states say so; else ""."""
-    words = [_words(column) for column in trains]
+    words = [_tokens(column) for column in trains]
     for first, second, what in _APART:
         if any(one & first for one in words) and any(one & second for one in words):
             return what
     return ""
 
 
-def _words(column: TableColumn) -> set[str]:
+def _tokens(column: TableColumn) -> set[str]:
     """Return the words of a name, in small letters."""
     return {word.casefold() for word in _WORD.findall(column.name)}
 
@@ -231,7 +231,7 @@ def _refuse_unlike(table: DataTable, trains: Sequence[TableColumn]) -> None:
 
     So are some that are computed from others, such as an average beside the trains of cells.
     """
-    summaries = [one.label for one in trains if _SUMMARY & _words(one)]
+    summaries = [one.label for one in trains if _SUMMARY & _tokens(one)]
     if summaries and len(summaries) < len(trains):
         others = [one.label for one in trains if one.label not in summaries]
         raise ConfigError(
