@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +13,7 @@ from hwloop.catalogue.facts import Value
 from hwloop.catalogue.files import FoundFile
 from hwloop.errors import RecordError
 from hwloop.record.notes import read_notes
+from hwloop.settings.foreign_hdf5 import asked_child
 
 _AT_ONCE = 250  # files of a process: starting one takes as long as reading some dozens
 _LEAST_CPU_S, _FILES_PER_CPU_S = 20, 10
@@ -45,20 +45,8 @@ def _answers(files: Sequence[FoundFile]) -> Iterator[Facts]:
     """Yield the facts about the first files, until one stops the process."""
     cpu_s = _LEAST_CPU_S + len(files) // _FILES_PER_CPU_S
     asked = json.dumps([cpu_s, *(os.path.join(one.folder, one.name) for one in files)])  # noqa: PTH118 - of ten thousand files
-    lone_thread = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}  # each takes memory
-    with subprocess.Popen(
-        [sys.executable, "-I", "-m", "hwloop.catalogue.facts"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        encoding="utf-8",
-        env=os.environ | lone_thread,
-    ) as child:
-        try:
-            said, _ = child.communicate(asked, timeout=_WALL_PER_CPU * cpu_s)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            said, _ = child.communicate()
+    command = [sys.executable, "-I", "-m", "hwloop.catalogue.facts"]
+    said, _ = asked_child(command, asked, timeout_s=_WALL_PER_CPU * cpu_s)
     for line in said.splitlines(keepends=True):
         if line.endswith("\n"):
             yield json.loads(line)

@@ -153,6 +153,21 @@ def _faults(paths: Sequence[Path], *, claims: bool) -> list[str]:
     # -I: nothing in the working folder is imported; by its path: hwloop itself is not.
     command = [sys.executable, "-I", hdf5_walk.__file__]
     asked = json.dumps([math.ceil(cpu_s), claims, *(str(path.absolute()) for path in paths)])
+    said, exit_code = asked_child(command, asked, timeout_s=_WALL_PER_CPU * cpu_s)
+    ending = f"stops the library that reads it (exit code {exit_code})"
+    if exit_code is None:
+        ending = f"cannot be read within {_WALL_PER_CPU * cpu_s:.0f} s"
+    elif exit_code == _OVERTIME:
+        ending = f"cannot be read within {cpu_s:.0f} s of processor time"
+    found = list(_answers(said))
+    return found if len(found) == len(paths) else [*found, f"damaged: {ending}"]
+
+
+def asked_child(command: Sequence[str], asked: str, *, timeout_s: float) -> tuple[str, int | None]:
+    """Return what a child process says to ``asked``, and its exit code; None: it was ended by time.
+
+    Its linear algebra has one thread; what it writes on its standard error is not shown.
+    """
     lone_thread = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}  # each takes memory
     with subprocess.Popen(  # noqa: S603 - our own script, in this Python
         command,
@@ -163,16 +178,10 @@ def _faults(paths: Sequence[Path], *, claims: bool) -> list[str]:
         env=os.environ | lone_thread,
     ) as child:
         try:
-            said, _ = child.communicate(asked, timeout=_WALL_PER_CPU * cpu_s)
-            ending = f"stops the library that reads it (exit code {child.returncode})"
-            if child.returncode == _OVERTIME:
-                ending = f"cannot be read within {cpu_s:.0f} s of processor time"
+            return child.communicate(asked, timeout=timeout_s)[0], child.returncode
         except subprocess.TimeoutExpired:
             child.kill()
-            said, _ = child.communicate()
-            ending = f"cannot be read within {_WALL_PER_CPU * cpu_s:.0f} s"
-    found = list(_answers(said))
-    return found if len(found) == len(paths) else [*found, f"damaged: {ending}"]
+            return child.communicate()[0], None
 
 
 def _answers(said: str) -> Iterator[str]:
