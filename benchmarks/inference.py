@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -17,14 +17,13 @@ from typing import Any
 import numpy as np
 
 from benchmarks.inference_peers import peers
-from benchmarks.timing import least_and_median_s
+from benchmarks.timing import empty_folder, least_and_median_s, medians_in_turns
 from hwloop.array.blocks import MovingWindow
 from hwloop.backend.guard import Guard
 from hwloop.backend.kind import OpenRequest
 from hwloop.procedure.procedure import Procedure, from_data, load_procedure
 from hwloop.record.header import RunHeader
-from hwloop.record.recorder import Recorder
-from hwloop.record.writer import RecordWriter
+from hwloop.record.writer import RecordSink, RecordWriter
 from hwloop.run.runner import RunOptions, run_procedure
 from hwloop.steps.array import Array
 from hwloop.steps.network.infer import placed_network
@@ -147,7 +146,8 @@ def procedure(folder: Path, layer: Layer, emulator: dict[str, Any]) -> Procedure
                         "inputs": {"file": "net.npz", "key": "x"},
                         "classes": {"file": "net.npz", "key": "y"},
                         "flatten": False,
-                    }
+                    },
+                    "record": "all",
                 },
             },
         ],
@@ -162,24 +162,15 @@ def print_inference(repeats: int, data: Path | None = None) -> None:
         for layer in layers():
             _print_layer(layer, folder, repeats)
         if data is not None:
-            _print_mnist(data, folder, repeats)
+            _print_mnist(data, repeats)
 
 
 def _print_layer(layer: Layer, folder: Path, repeats: int) -> None:
     np.savez(folder / "net.npz", w=layer.weights, x=layer.samples, y=np.zeros(len(layer.samples)))
     print(f"{layer.name}, tiles of {TILE}×{TILE}")
-    bare_s = _timed("bare NumPy, every tile", lambda: _bare(layer), repeats)
-    noisy_s = _timed("bare NumPy, noise of every cell", lambda: _bare(layer, FRACTION), repeats)
-    for words, emulator, peer_s in (
-        ("ideal", {}, bare_s),
-        ("noise", NOISE, noisy_s),
-        ("wires", WIRES, bare_s),
-    ):
-        loaded = procedure(folder, layer, emulator)
-        guard_s = _timed(f"{words}, guard", _guarded(loaded, layer), repeats)
-        _print_ratio(f"{words}, guard / bare NumPy", guard_s / peer_s)
-        record_s = _timed(f"{words}, guard and record", _recorded(loaded, layer, folder), repeats)
-        _print_ratio(f"{words}, guard and record / bare NumPy", record_s / peer_s)
+    for words, emulator, fraction in (("ideal", {}, 0.0), ("noise", NOISE, FRACTION)):
+        _print_prices(words, procedure(folder, layer, emulator), layer, fraction, repeats)
+    _timed("wires, guard", _guarded(procedure(folder, layer, WIRES), layer), repeats)
     own_s = _timed(
         "8-bit converters, guard", _guarded(procedure(folder, layer, CODES), layer), repeats
     )
@@ -187,7 +178,32 @@ def _print_layer(layer: Layer, folder: Path, repeats: int) -> None:
         _print_ratio(f"{name} / hwloop", _timed(f"{name}, 8-bit", work, repeats) / own_s)
 
 
-def _print_mnist(data: Path, folder: Path, repeats: int) -> None:
+def _print_prices(
+    words: str, loaded: Procedure, layer: Layer, fraction: float, repeats: int
+) -> None:
+    """Print bare, guarded and recorded times, in turns, and ratios of the medians.
+
+    The record's share is the difference of two whole runs, of which one keeps nothing.
+    """
+    with tempfile.TemporaryDirectory() as records:
+        runs = [_run(loaded, Path(records), sink) for sink in (RecordWriter, _Nothing)]
+        works = [lambda: _bare(layer, fraction), _guarded(loaded, layer), *runs]
+        bare, guarded, kept, unkept = medians_in_turns(
+            works, repeats, clear=lambda: empty_folder(Path(records))
+        )
+    for what, taken in (
+        ("bare NumPy", bare),
+        ("guard", guarded),
+        ("a run with every voltage and current in its record", kept),
+        ("the same run without a record", unkept),
+    ):
+        print(f"  {f'{words}, {what}':62s} {taken}")
+    _print_ratio(f"{words}, guard / bare NumPy", guarded.wall_s / bare.wall_s)
+    recorded_s = guarded.wall_s + max(0.0, kept.wall_s - unkept.wall_s)
+    _print_ratio(f"{words}, guard and record / bare NumPy", recorded_s / bare.wall_s)
+
+
+def _print_mnist(data: Path, repeats: int) -> None:
     """Time the network of the procedure that ships, its cells held at their targets."""
     images, classes = (
         data / "mnist" / f"t10k-{name}-ubyte.gz" for name in ("images-idx3", "labels-idx1")
@@ -207,7 +223,8 @@ def _print_mnist(data: Path, folder: Path, repeats: int) -> None:
     array, infer = _opened(loaded), loaded.steps[2]
     step_s = _timed("infer, guard", lambda: list(infer.step(infer.settings, array)), repeats)
     print(f"  {'images a second':62s} {IMAGES / step_s:9.0f}")
-    _timed("a run with record", _run(loaded, folder), repeats)
+    with tempfile.TemporaryDirectory() as records:
+        _timed("a run with record", _run(loaded, Path(records), RecordWriter), repeats)
 
 
 def _bare(layer: Layer, fraction: float = 0.0) -> FloatArray:
@@ -263,36 +280,22 @@ def _guarded(loaded: Procedure, layer: Layer) -> Callable[[], object]:
     return lambda: _multiplied(array, layer)
 
 
-def _recorded(loaded: Procedure, layer: Layer, folder: Path) -> Callable[[], None]:
-    """Return the same with a record of every voltage and current, begun and finished each time.
+class _Nothing(RecordSink):
+    """Sink of a run that keeps nothing of it."""
 
-    It is that of a run without steps, whose conductances are unknown before and after.
-    """
-    array, path = _opened(loaded), folder / "layer.h5"
-    alone = replace(loaded, steps=())
-    header = RunHeader("layer", alone, 1, None, array.backend.description, "emulated")
-    unknown = np.full(header.description.shape, np.nan)
-
-    def run() -> None:
-        writer = RecordWriter(path, header)
-        recorder = Recorder(array.backend, writer)
-        writer.conductance("initial_conductance_s", unknown)
-        _multiplied(replace(array, backend=recorder), layer)
-        writer.conductance("final_conductance_s", unknown)
-        writer.finish("completed", pulses=np.zeros(header.description.shape, dtype=np.int64))
-        path.unlink()
-
-    return run
+    def __init__(self, path: Path, header: RunHeader) -> None:
+        super().__init__(path)
+        del header
 
 
-def _run(loaded: Procedure, folder: Path) -> Callable[[], None]:
-    """Return the whole run: map, set the cells, infer, and a record of the kind that it chooses."""
+def _run(
+    loaded: Procedure, folder: Path, sink: Callable[[Path, RunHeader], RecordSink]
+) -> Callable[[], None]:
+    """Return the whole run: map, set the cells, infer, and take down what the sink keeps."""
     numbers = count()
 
     def run() -> None:
-        path = folder / f"{next(numbers)}.h5"
-        run_procedure(loaded, RunOptions("sim", path))
-        path.unlink()
+        run_procedure(loaded, RunOptions("sim", folder / f"{next(numbers)}.h5"), sink=sink)
 
     return run
 

@@ -75,7 +75,7 @@ def check_operation(
 
 def _check_pulse(pulse: PulseMap, limits: Limits, scheme: Scheme, lines: LineBounds | None) -> None:
     amplitude_v = pulse.amplitude_v
-    highest_v, lowest_v = float(amplitude_v.max()), float(amplitude_v.min())
+    lowest_v, highest_v = pulse.extremes_v
     if highest_v > limits.positive_v:
         _refuse(amplitude_v, amplitude_v.argmax(), "exceeds", "positive_v", limits.positive_v)
     if lowest_v < limits.negative_v:
@@ -84,12 +84,13 @@ def _check_pulse(pulse: PulseMap, limits: Limits, scheme: Scheme, lines: LineBou
         raise LimitError(
             f"width_s {pulse.width_s:g} exceeds limits.pulse_width_s {limits.pulse_width_s:g}"
         )
-    _check_energy(pulse, max(highest_v, -lowest_v), limits)
+    _check_energy(pulse, limits)
     _check_half_select(pulse, limits, scheme, lines)
     _check_gate(pulse, limits)
 
 
-def _check_energy(pulse: PulseMap, magnitude_v: float, limits: Limits) -> None:
+def _check_energy(pulse: PulseMap, limits: Limits) -> None:
+    magnitude_v = pulse.largest_v
     energy_j = magnitude_v * limits.current_a * pulse.width_s
     if energy_j > limits.pulse_energy_j:
         place = _place(pulse.amplitude_v, np.abs(pulse.amplitude_v).argmax())
@@ -103,7 +104,7 @@ def _check_energy(pulse: PulseMap, magnitude_v: float, limits: Limits) -> None:
 def _check_half_select(
     pulse: PulseMap, limits: Limits, scheme: Scheme, lines: LineBounds | None
 ) -> None:
-    magnitude_v = float(np.abs(pulse.amplitude_v).max())
+    magnitude_v = pulse.largest_v
     bound = stress(scheme) if lines is None else lines.stress(magnitude_v)
     if magnitude_v * bound.worst <= limits.half_select_v:
         return

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from hwloop.messages import first_place
-from hwloop.types import FloatArray
+from hwloop.types import BoolArray, FloatArray
 
 
 def checked_map(values: ArrayLike, name: str) -> FloatArray:
@@ -38,6 +38,13 @@ def gate_map(gate_v: ArrayLike | None, amplitude_v: FloatArray) -> float | Float
             f"gate_v has shape {given_v.shape}, amplitude_v {amplitude_v.shape}"
         ) from None
     return checked_map(np.where(amplitude_v != 0, whole_v, 0.0), "gate_v")
+
+
+def most_addressed(addressed: BoolArray) -> int:
+    """Return the largest number of addressed cells of one array, of a mask (..., rows, cols)."""
+    if addressed.ndim == 2:
+        return int(np.count_nonzero(addressed))
+    return int(addressed.sum(axis=(-2, -1)).max())
 
 
 def refuse_not_positive(value: float, name: str) -> None:

@@ -62,6 +62,9 @@ class Flag(IntFlag):
     AFTER_LIMITED = 8
 
 
+_NOT_ADDRESSED = np.uint8(Flag.NOT_ADDRESSED)
+
+
 @dataclass(frozen=True, eq=False)
 class ReadMap:
     """The current of each addressed cell at a small voltage.
@@ -296,7 +299,7 @@ Answer: TypeAlias = Reading | FlagArray | None
 def unlimited(pulse: PulseMap | PulsePair, shape: tuple[int, ...]) -> FlagArray:
     """Return the flags of pulses that no limit touched, of ``shape`` (..., rows, cols)."""
     addressed = np.broadcast_to(pulse.addressed, shape)
-    flags: FlagArray = ~addressed * np.uint8(Flag.NOT_ADDRESSED)
+    flags: FlagArray = (~addressed).view(np.uint8) * _NOT_ADDRESSED
     return flags
 
 

@@ -49,6 +49,17 @@ class PulseMap:
         addressed.setflags(write=False)
         return addressed
 
+    @cached_property
+    def extremes_v(self) -> tuple[float, float]:
+        """Return the lowest and the highest amplitude of all cells, volts; 0 where none is."""
+        return float(self.amplitude_v.min(initial=0.0)), float(self.amplitude_v.max(initial=0.0))
+
+    @property
+    def largest_v(self) -> float:
+        """Return the largest magnitude of an amplitude, volts."""
+        low_v, high_v = self.extremes_v
+        return max(-low_v, high_v)
+
     def single(self) -> PulseMap:
         """Return one pulse of the train."""
         return replace(self, count=1, interval_s=None)

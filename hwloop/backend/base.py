@@ -14,6 +14,7 @@ from hwloop.array.biasing import DriveName
 from hwloop.array.blocks import BlockBatch
 from hwloop.array.geometry import Geometry
 from hwloop.array.line_bounds import DriveCircuit
+from hwloop.array.maps import most_addressed
 from hwloop.array.operations import (
     Answer,
     Flag,
@@ -260,10 +261,10 @@ class CrossbarBackend(ABC):
     def duration_s(self, operation: Operation) -> float:
         """Return the expected time for an operation, seconds; by default that of its pulses."""
         if isinstance(operation, PulseMap):
-            cells = int(operation.addressed.sum(axis=(-2, -1)).max())
+            cells = most_addressed(operation.addressed)
             return cells * (operation.count * operation.width_s + operation.rhythm_s)
         if isinstance(operation, PulsePair):
-            return int(operation.addressed.sum(axis=(-2, -1)).max()) * operation.duration_s
+            return most_addressed(operation.addressed) * operation.duration_s
         if isinstance(operation, Ramp):
             once = (operation.first, operation.read(operation.addressed))
             return operation.steps * sum(self.duration_s(part) for part in once)

@@ -20,9 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwloop.array.blocks import BlockBatch, Keep, digest_of
-from hwloop.array.codes import Codes, packed, unpacked
+from hwloop.array.codes import Codes, packed, smallest_type, unpacked
 from hwloop.array.operations import Flag, Reading
 from hwloop.errors import RecordError
+from hwloop.steps.contract import PlannedBatch
+
+_DIGEST_BYTES = 16
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,52 @@ def block_columns(batch: BlockBatch, reading: Reading | None) -> dict[str, Any]:
     if reading is None:
         return columns
     return columns | (_answers(reading) if batch.keep == "answers" else _summary(batch, reading))
+
+
+def planned_block_columns(
+    planned: PlannedBatch, outer: tuple[int, ...], code_bits: int | None
+) -> dict[str, Any]:
+    """Return columns like those that a batch is going to have, of any values.
+
+    ``outer``: axes in front of the vectors of the answer. ``code_bits``: of the converters; None:
+    nothing is converted.
+    """
+    batch = planned.batch
+    own = batch.voltage_v.shape[-2 if batch.windows is None else -4 :]
+    shape = (*planned.outer, planned.samples, *own[1:])
+    answer = (*outer, planned.samples * batch.vectors, batch.columns)
+    columns: dict[str, Any] = {"layout": batch.layout()}
+    if batch.keep == "all":
+        return columns | {"voltage_v": _blank(shape), "current_a": _blank(answer)}
+    columns |= {
+        "keep": batch.keep,
+        "shape": np.array(shape),
+        "digest": np.zeros(_DIGEST_BYTES, np.uint8),
+    }
+    if batch.keep == "summary":
+        extremes = ("lowest_v", "highest_v", "lowest_a", "highest_a")
+        columns |= {"vectors": np.int64(0), **dict.fromkeys(extremes, 0.0)}
+        columns |= dict.fromkeys(("over_range", "compliance"), np.int64(0))
+        return columns | {"answers_digest": np.zeros(_DIGEST_BYTES, np.uint8)}
+    if code_bits is None:
+        return columns | {"current_a": _blank(answer)}
+    each = np.zeros(batch.columns)
+    codes = np.broadcast_to(smallest_type(2**code_bits - 1)(0), answer)
+    if code_bits == 8 * codes.itemsize:
+        stored: dict[str, Any] = {"codes": codes}
+    else:
+        packed_bytes = -(-codes.size * code_bits // 8)
+        stored = {
+            "codes_packed": np.broadcast_to(np.uint8(0), (packed_bytes,)),
+            "code_bits": np.int64(code_bits),
+            "code_shape": np.array(answer),
+        }
+    of_levels = dict.fromkeys(("code_low_a", "code_high_a", "code_top"), each)
+    return columns | stored | {"code_column": np.zeros(batch.columns, np.int64)} | of_levels
+
+
+def _blank(shape: tuple[int, ...]) -> NDArray[np.float64]:
+    return np.broadcast_to(np.float64(0.0), shape)
 
 
 def _answers(reading: Reading) -> dict[str, Any]:

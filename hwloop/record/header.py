@@ -14,10 +14,21 @@ from typing import Any, TypeAlias
 import h5py
 import numpy as np
 
-from hwloop.array.operations import PulseMap, PulsePair, Ramp, Reading, ReadMap, VectorBatch
+from hwloop.array.operations import (
+    Answer,
+    Hold,
+    Operation,
+    PulseMap,
+    PulsePair,
+    Ramp,
+    Reading,
+    ReadMap,
+    VectorBatch,
+)
 from hwloop.backend.base import Description
 from hwloop.backend.origin import Origin
 from hwloop.procedure.procedure import Procedure
+from hwloop.record.blocks import planned_block_columns
 from hwloop.record.operations import columns_of
 from hwloop.record.storage.columns import About
 from hwloop.record.storage.objects import (
@@ -77,7 +88,8 @@ class RunHeader:
 class ExpectedSeries:
     """A series that the steps are going to fill, with at most so many rows like ``values``.
 
-    ``signature``: see :func:`signature_of`; None for a table of results.
+    ``signature``: see :func:`signature_of`; None for a table of results. ``is_certain``: whether
+    all these rows will come.
     """
 
     path: str
@@ -85,6 +97,7 @@ class ExpectedSeries:
     about: About
     rows: int
     signature: Signature | None = None
+    is_certain: bool = False
 
 
 def write_header(
@@ -109,7 +122,7 @@ def write_header(
     _write_array(make_group(root, "array"), procedure)
     _prepare(file, header.description, layout)
     for one in expected:
-        layout.add(file, one.path, one.values, one.about, planned=one.rows)
+        layout.add(file, one.path, one.values, one.about, planned=one.rows, certain=one.is_certain)
 
 
 def _of_run(header: RunHeader) -> dict[str, Any]:
@@ -163,6 +176,16 @@ def expected_series(header: RunHeader) -> list[ExpectedSeries]:
         else:
             path, rows = series_path(signature, found), _READS_OF_A_RUN + at_most
             found[signature] = ExpectedSeries(path, columns, {}, rows, signature)
+    for columns, count in _foreseen_batches(header):
+        signature = signature_of("blocks", columns)
+        if signature not in found:
+            path = series_path(signature, found)
+            found[signature] = ExpectedSeries(path, columns, {}, count, signature, is_certain=True)
+        else:
+            known = found[signature]
+            longest = max(columns["layout"], known.values["layout"], key=len)
+            values = {**columns, "layout": longest}
+            found[signature] = replace(known, rows=known.rows + count, values=values)
     return [*found.values(), *_announced(header)]
 
 
@@ -179,6 +202,25 @@ def _announced(header: RunHeader) -> Iterator[ExpectedSeries]:
             rows = max(_SIDE_BYTES // _bytes_of(row), 1) if row.table else prepared.plan.rows
             place = row.place(prepared.label)
             yield ExpectedSeries(place, row.columns(), about_columns(row), rows)
+        if prepared.plan.foreseen is not None:
+            for row, rows in prepared.plan.foreseen(header.description).tables:
+                place = row.place(prepared.label)
+                yield ExpectedSeries(
+                    place, row.columns(), about_columns(row), rows, is_certain=True
+                )
+
+
+def _foreseen_batches(header: RunHeader) -> Iterator[tuple[dict[str, Any], int]]:
+    """Yield the columns of the batches that the steps will make, and how many of each."""
+    description = header.description
+    for prepared in header.procedure.steps:
+        if prepared.plan.foreseen is None:
+            continue
+        for planned in prepared.plan.foreseen(description).batches:
+            tiles = planned.batch.tiles > 1
+            outer = description.population[:-1] if tiles else description.population
+            columns = planned_block_columns(planned, tuple(outer), description.code_bits)
+            yield columns, planned.count
 
 
 def _bytes_of(row: Row) -> int:
@@ -208,28 +250,43 @@ def series_path(signature: Signature, known: Collection[Signature]) -> str:
 
 def _expected_operations(header: RunHeader) -> Iterator[tuple[str, dict[str, Any], int]]:
     """Yield kind and columns of the operations that the steps plan, and their highest count."""
-    *population, rows, cols = shape = tuple(header.description.shape)
+    shape = tuple(header.description.shape)
     for prepared in header.procedure.steps:
         for planned in prepared.plan.operations:
-            match planned.operation:
-                case PulseMap() as pulse if pulse.gate_v is None:  # else one for all, or a map
-                    # A step that picks the cells by what it reads picks them for every array.
-                    amplitude_v = pulse.amplitude_v
-                    if prepared.plan.any_cell and amplitude_v.shape == shape[-2:]:
-                        amplitude_v = np.broadcast_to(amplitude_v, shape)
-                    if amplitude_v.shape == shape:
-                        each = replace(pulse, amplitude_v=amplitude_v)
-                        yield *columns_of(each, None), planned.at_most
-                case PulsePair() as pair if pair.gate_v is None and pair.first_v.shape == shape:
-                    yield *columns_of(pair, None), planned.at_most
-                case ReadMap() as read:
-                    yield *columns_of(read, _blank(tuple(shape))), planned.at_most
-                case Ramp() as ramp:
-                    yield *columns_of(ramp, ramp.blank(tuple(shape))), planned.at_most
-                case VectorBatch() as batch:
-                    vectors = batch.voltage_v.shape[-2]
-                    blank = _blank((*population, vectors, batch.measured((rows, cols))))
-                    yield *columns_of(batch, blank), planned.at_most
+            known = _whole(planned.operation, shape, any_cell=prepared.plan.any_cell)
+            if known is not None:
+                yield *columns_of(*known), planned.at_most
+
+
+def _whole(
+    operation: Operation, shape: tuple[int, ...], *, any_cell: bool
+) -> tuple[Operation, Answer] | None:
+    """Return a planned operation as an array of ``shape`` will get it, and an answer of its shape.
+
+    None where it is not known before. ``any_cell``: see :class:`hwloop.steps.contract.Plan`.
+    """
+    match operation:
+        case PulseMap() as pulse if pulse.gate_v is None:  # else one for all, or a map
+            # A step that picks the cells by what it reads picks them for every array.
+            amplitude_v = pulse.amplitude_v
+            if any_cell and amplitude_v.shape == shape[-2:]:
+                amplitude_v = np.broadcast_to(amplitude_v, shape)
+            whole = replace(pulse, amplitude_v=amplitude_v) if amplitude_v.shape == shape else None
+            return None if whole is None else (whole, None)
+        case PulsePair() as pair if pair.gate_v is None and pair.first_v.shape == shape:
+            return pair, None
+        case Hold() as hold:
+            held_conductance_s = np.broadcast_to(hold.conductance_s, shape)
+            return Hold(held_conductance_s, np.broadcast_to(hold.addressed, shape)), None
+        case ReadMap() as read:
+            return read, _blank(shape)
+        case Ramp() as ramp:
+            return ramp, ramp.blank(shape)
+        case VectorBatch() as batch:
+            *population, rows, cols = shape
+            vectors = batch.voltage_v.shape[-2]
+            return batch, _blank((*population, vectors, batch.measured((rows, cols))))
+    return None
 
 
 def _blank(shape: tuple[int, ...]) -> Reading:

@@ -13,6 +13,7 @@ from hwloop.array.biasing import worst_half_select_v
 from hwloop.array.blocks import BlockBatch
 from hwloop.array.limits import check_operation
 from hwloop.array.line_bounds import LineBounds
+from hwloop.array.maps import most_addressed
 from hwloop.array.operations import (
     Hold,
     Operation,
@@ -199,7 +200,7 @@ def describe(operation: Operation, array: ArraySettings) -> str:
     cells = array.rows * array.cols
     match operation:
         case PulseMap():
-            addressed = int(operation.addressed.sum(axis=(-2, -1)).max())
+            addressed = most_addressed(operation.addressed)
             train = "" if operation.count == 1 else f", {operation.count} times"
             if operation.rhythm_s:
                 train += f" {format_quantity(operation.interval_s or 0.0, 's')} apart"
@@ -211,7 +212,7 @@ def describe(operation: Operation, array: ArraySettings) -> str:
         case PulsePair():
             return _pair_text(operation, cells)
         case ReadMap():
-            addressed = int(operation.addressed.sum(axis=(-2, -1)).max())
+            addressed = most_addressed(operation.addressed)
             return f"read {addressed} of {cells} cells, {_read_text(operation)}"
         case Ramp():
             return _ramp_text(operation, cells)
@@ -228,7 +229,7 @@ def describe(operation: Operation, array: ArraySettings) -> str:
                 f" up to {format_quantity(_read(operation), 'V')}"
             )
         case Hold():
-            addressed = int(operation.addressed.sum(axis=(-2, -1)).max())
+            addressed = most_addressed(operation.addressed)
             return f"set {addressed} of {cells} cells to conductances, without a pulse"
         case _:
             return f"wait {format_quantity(operation.duration_s, 's')}"
@@ -241,7 +242,7 @@ def _planned(procedure: Procedure) -> Iterator[tuple[str, PlannedOperation]]:
 
 
 def _pair_text(pair: PulsePair, cells: int) -> str:
-    addressed = int(pair.addressed.sum(axis=(-2, -1)).max())
+    addressed = most_addressed(pair.addressed)
     first, second = (
         f"{format_quantity(float(one.amplitude_v.flat[np.abs(one.amplitude_v).argmax()]), 'V')}"
         f" for {format_quantity(one.width_s, 's')}"
@@ -254,7 +255,7 @@ def _pair_text(pair: PulsePair, cells: int) -> str:
 
 
 def _ramp_text(ramp: Ramp, cells: int) -> str:
-    addressed = int(ramp.addressed.sum(axis=(-2, -1)).max())
+    addressed = most_addressed(ramp.addressed)
     first, last = ramp.ends()
     return (
         f"ramp {addressed} of {cells} cells, up to {ramp.steps} pulses of up to"
@@ -296,7 +297,7 @@ def _worst_pulses(operation: Operation) -> tuple[PulseMap, ...]:
 
 
 def _magnitude(pulse: PulseMap) -> float:
-    return float(np.abs(pulse.amplitude_v).max())
+    return pulse.largest_v
 
 
 def _half_selected(pulse: PulseMap, array: ArraySettings, lines: LineBounds | None) -> float:

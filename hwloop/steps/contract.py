@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Generic, TypeVar
 
+from hwloop.array.blocks import BlockBatch
 from hwloop.array.operations import Operation
 from hwloop.array.settings import ArraySettings
-from hwloop.backend.base import CrossbarBackend
+from hwloop.backend.base import CrossbarBackend, Description
 from hwloop.errors import StepError
 from hwloop.settings.model import Settings
 from hwloop.steps.array import Array
@@ -27,6 +28,29 @@ class PlannedOperation:
 
 
 @dataclass(frozen=True)
+class PlannedBatch:
+    """Multiplication by blocks just as it will be made ``count`` times.
+
+    ``batch``: the same of one sample of one array, of which a record keeps what ``batch.keep``
+    says; its layout has at least the length of theirs. ``samples``: vectors or images of each.
+    ``outer``: axes of the voltages in front of these.
+    """
+
+    batch: BlockBatch
+    samples: int
+    count: int
+    outer: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Foreseen:
+    """Batches that a step is going to make, and a row of each table with how many come at most."""
+
+    batches: Sequence[PlannedBatch]
+    tables: Sequence[tuple[Row, int]]
+
+
+@dataclass(frozen=True)
 class Plan:
     """Upper bounds of a step: its operations and the rows of its main table.
 
@@ -35,7 +59,9 @@ class Plan:
     ``any_cell``: the cells of the maps are examples, and others may get the pulses as well.
     ``leaves``: what the step will leave for later steps, by its class, as far as it is known before
     the run; None: something that is not known yet. ``remark``: what a preview on a backend says
-    besides.
+    besides. ``foreseen``: of a backend, what the record makes room for at its begin besides
+    ``operations``: a table or a batch that was not foreseen costs a copy of what stands in the
+    record by then.
     """
 
     operations: Sequence[PlannedOperation]
@@ -45,6 +71,7 @@ class Plan:
     any_cell: bool = False
     leaves: Mapping[type, object] = field(default_factory=dict)
     remark: Callable[[CrossbarBackend], str] | None = None
+    foreseen: Callable[[Description], Foreseen] | None = None
 
 
 @dataclass(frozen=True)

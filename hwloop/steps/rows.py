@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias, TypeVar, get_type_hints
 
 from hwloop.types import BoolArray
 
@@ -55,6 +55,16 @@ class Row:
     def formed_cells(self) -> BoolArray | None:
         """Return the cells that a pulse of this row has formed, (..., rows, cols); None: none."""
         return None
+
+
+R = TypeVar("R", bound=Row)
+
+
+def blank_row(kind: type[R], **arrays: Any) -> R:
+    """Return a row of these ``arrays``, and 0, false or no text in every other column."""
+    kinds = get_type_hints(kind)
+    names = [field.name for field in dataclasses.fields(kind)]
+    return kind(**{name: arrays[name] if name in arrays else kinds[name]() for name in names})
 
 
 @dataclass(frozen=True)

@@ -100,16 +100,19 @@ class RecordFile:
         return self._file
 
     @contextmanager
-    def changing(self, *, room: int = 0) -> Iterator[h5py.File]:
+    def changing(
+        self, *, room: int = 0, unused: Iterable[tuple[int, int]] = ()
+    ) -> Iterator[h5py.File]:
         """Change the structure: everything done to the yielded file appears at once, or not at all.
 
-        ``room``: bytes that the change is about to add.
+        ``room``: bytes that the change is about to add. ``unused``: begins and ends of what
+        nothing was written to.
         """
         if self._changing is not None:
             yield self._changing
             return
         with self._our_errors(), self._drafting(), self._readable():
-            copy_of_open(self._descriptor, self._draft, room)
+            copy_of_open(self._descriptor, self._draft, room, unused=unused)
             with hdf5_file(self._draft, "r+") as self._changing:
                 yield self._changing
             if self._has_durable_rows:

@@ -167,6 +167,13 @@ class PlannedSeries:
             places.append((self._narrow_at + begin, memoryview(self._narrow_bytes)[begin:end]))
         return places
 
+    def unused(self, rows: int) -> list[tuple[int, int]]:
+        """Return begins and ends of the places of further rows than so many, in wide columns."""
+        return [
+            (one.place + max(rows, one.begins_with_filler) * one.row_bytes, one.place + one.bytes)
+            for one in self.wide
+        ]
+
     def can_end(self, rows: int) -> bool:
         """Return whether each column can end with so many rows in its place."""
         return rows > 0 or not (
@@ -248,14 +255,16 @@ class Layout:
         about: About,
         *,
         planned: int | None = None,
+        certain: bool = False,
     ) -> None:
         """Make the columns of a series for rows like ``values``, and its counter.
 
         ``planned``: rows that are expected at most; see
-        :func:`hwloop.record.storage.columns.first_rows`.
+        :func:`hwloop.record.storage.columns.first_rows`. ``certain``: whether all of them will
+        come, and have room at once.
         """
         group, stored = group_at(file.id, path), stored_values(path, values)
-        length = first_rows(stored, planned)
+        length = planned if certain and planned else first_rows(stored, planned)
         columns = {}
         # Rows with text are few, and there may be none.
         together = _TOGETHER_BYTES * any(array.dtype.kind == "S" for array in stored.values())

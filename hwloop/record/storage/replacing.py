@@ -9,6 +9,7 @@ import os
 import shutil
 import sys
 import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,8 +21,12 @@ from hwloop.file_lock import lock
 _REPLACE_PATIENCE_S = 2.0
 
 
-def copy_of_open(source: int, target: Path, room: int) -> None:
+def copy_of_open(
+    source: int, target: Path, room: int, *, unused: Iterable[tuple[int, int]] = ()
+) -> None:
     """Copy an open file into space that is set aside first, with ``room`` for what is to be added.
+
+    ``unused``: begins and ends of what nothing was written to, which need not be copied.
 
     ext4 begins to write a file out when it replaces another by rename, unless its place on the
     disk is known by then; setting it aside takes a quarter of that time. Where the disk is full,
@@ -33,13 +38,31 @@ def copy_of_open(source: int, target: Path, room: int) -> None:
             with os.fdopen(source, "rb", closefd=False) as given:
                 shutil.copyfileobj(given, taken)
             return
-        size, done = os.fstat(source).st_size, 0
+        size = os.fstat(source).st_size
         set_aside(taken.fileno(), size + room)
-        while done < size:
-            sent = os.sendfile(taken.fileno(), source, done, size - done)
-            if not sent:
-                raise OSError(errno.EIO, f"the file ended at {done} of {size} bytes while copied")
-            done += sent
+        if os.fstat(taken.fileno()).st_size < size:  # where no space can be set aside
+            os.ftruncate(taken.fileno(), size)
+        for begin, end in _used(size, unused):
+            os.lseek(taken.fileno(), begin, os.SEEK_SET)
+            done = begin
+            while done < end:
+                sent = os.sendfile(taken.fileno(), source, done, end - done)
+                if not sent:
+                    raise OSError(
+                        errno.EIO, f"the file ended at {done} of {size} bytes while copied"
+                    )
+                done += sent
+
+
+def _used(size: int, unused: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Yield begins and ends of what lies between the unused parts of a file, in order."""
+    done = 0
+    for begin, end in sorted(unused):
+        if begin > done:
+            yield done, min(begin, size)
+        done = max(done, end)
+    if done < size:
+        yield done, size
 
 
 def open_locked(path: Path) -> tuple[BinaryIO, h5py.File]:

@@ -132,6 +132,11 @@ class Series:
         return sum(column.row_bytes for column in self._columns.values())
 
     @property
+    def unused(self) -> list[tuple[int, int]]:
+        """Return begins and ends of the places in the file that its further rows will take."""
+        return [] if self._places is None else self._places.unused(self.rows)
+
+    @property
     def is_full(self) -> bool:
         """Return whether the next row needs longer columns."""
         self._bind()
@@ -307,11 +312,12 @@ def _make_room(
 ) -> None:
     making = [series for series, _, _ in full]
     # Series that are about to grow do so together: each change copies the whole file.
-    soon = []
+    others, soon = list(others), []
     if any(series.is_full for series in making):
         soon = [other for other in others if other.is_almost_full and other not in making]
     room = sum(series.bytes for series in (*making, *soon))
-    with making[0].file.changing(room=room) as file:
+    unused = [part for one in (*making, *others) for part in one.unused]
+    with making[0].file.changing(room=room, unused=unused) as file:
         for series, values, about in full:
             series.make_room(file, values, about())
         for series in soon:

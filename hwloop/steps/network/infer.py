@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, ClassVar
 
 import numpy as np
@@ -23,6 +24,7 @@ from hwloop.array.blocks import Keep
 from hwloop.array.codes import smallest_type
 from hwloop.array.operations import VectorBatch
 from hwloop.array.settings import ArraySettings
+from hwloop.backend.base import Description
 from hwloop.errors import ConfigError, StepError
 from hwloop.settings.bulk import LabelledData
 from hwloop.settings.model import Settings
@@ -30,18 +32,24 @@ from hwloop.settings.units import Count, Fraction, Number
 from hwloop.statistics import wilson_interval
 from hwloop.steps.array import Array
 from hwloop.steps.common.cells import conductance_s, planned_read
-from hwloop.steps.contract import Plan, PlannedOperation, Step
+from hwloop.steps.contract import Foreseen, Plan, PlannedOperation, Step
 from hwloop.steps.network.array_product import PlacedNetwork, effective_bits, with_tiles
 from hwloop.steps.network.inference.forethought import (
+    LONG_PER_UNIT_V,
     UNKNOWN,
     KeptRecord,
+    PlannedNetwork,
     arrays_of,
+    chunks_of,
+    foreseen_batches,
     kept_record,
     known_network,
+    outer_of,
     planned_products,
     record_remark,
 )
 from hwloop.steps.network.inference.sizes import (
+    LayerSize,
     layer_sizes,
     sample_batches,
     samples_at_once,
@@ -49,7 +57,7 @@ from hwloop.steps.network.inference.sizes import (
 from hwloop.steps.network.inference.software import SoftwareAnswers
 from hwloop.steps.network.inference.stream import LayerState, RangeRules, Stream
 from hwloop.steps.network.network import predicted
-from hwloop.steps.rows import Outcome, Row, Yield, column
+from hwloop.steps.rows import Outcome, Row, Yield, blank_row, column
 from hwloop.types import FloatArray
 
 IntArray = NDArray[np.int64]
@@ -125,7 +133,8 @@ def run(settings: InferSettings, array: Array) -> Iterator[Yield]:
     classes = _refuse_classes(y, outputs=placed.network.forward(x[:1]).shape[-1])
     mask = np.ones(array.geometry.shape, dtype=np.bool_)
     tiles_conductance_s = with_tiles(conductance_s(array, mask, step="infer"), array)
-    kept, at_once = _kept(settings, array, placed, x)
+    sizes = layer_sizes(sample_batches(placed.network, placed.on_tiles, x[0]))
+    kept, at_once = _kept(settings, array.backend.description, array.settings.tiles, sizes, len(x))
     stream = Stream(
         array,
         placed.as_driven,
@@ -157,12 +166,14 @@ def run(settings: InferSettings, array: Array) -> Iterator[Yield]:
 
 
 def _kept(
-    settings: InferSettings, array: Array, placed: PlacedNetwork, x: FloatArray
+    settings: InferSettings,
+    description: Description,
+    tiles: int,
+    sizes: Sequence[LayerSize],
+    samples: int,
 ) -> tuple[KeptRecord, int]:
     """Return what the record keeps, and how many samples go through the network at once."""
-    sizes = layer_sizes(sample_batches(placed.network, placed.on_tiles, x[0]))
-    description, tiles = array.backend.description, array.settings.tiles
-    kept = kept_record(sizes, len(x), description=description, tiles=tiles, wanted=settings.record)
+    kept = kept_record(sizes, samples, description=description, tiles=tiles, wanted=settings.record)
     memory_bytes = int(settings.memory_mb * 1_000_000)
     arrays = arrays_of(description, tiles)
     return kept, samples_at_once(sizes, arrays=arrays, memory_bytes=memory_bytes)
@@ -315,7 +326,29 @@ def plan(
     products, sizes = planned_products(known, x, level_v=array.limits.read_v)
     _refuse_classes(y, outputs=known.network.forward(x[:1]).shape[-1])
     remark = record_remark(sizes, len(x), tiles=array.tiles, wanted=settings.record)
-    return Plan([read, *products], rows=1, remark=remark)
+    foreseen = partial(_foreseen, settings, array, known, x)
+    return Plan([read, *products], rows=1, remark=remark, foreseen=foreseen)
+
+
+def _foreseen(
+    settings: InferSettings,
+    array: ArraySettings,
+    known: PlannedNetwork,
+    x: FloatArray,
+    description: Description,
+) -> Foreseen:
+    """Return the batches of every chunk of samples, and the rows of the tables."""
+    ones = sample_batches(known.network, known.layers, x[0], per_unit_v=LONG_PER_UNIT_V)
+    kept, at_once = _kept(settings, description, array.tiles, layer_sizes(ones), len(x))
+    outer = outer_of(description, array.tiles)
+    chunks = chunks_of(len(x), first=settings.calibration, at_once=at_once)
+    batches = foreseen_batches(ones, chunks, outer=outer, keep=kept.kind)
+    each = np.zeros(outer)
+    layer = blank_row(MultiplyRow, rms_error=each, bits=each, rms_weight_error=each)
+    outputs = known.network.forward(x[:1]).shape[-1]
+    none = np.zeros(len(x))
+    row = _count_answers(np.zeros((*outer, len(x))), none, none, classes=max(2, outputs))
+    return Foreseen(batches, [(layer, len(known.layers)), (row, 1)])
 
 
 INFER = Step(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
@@ -15,13 +16,14 @@ from pydantic import Field, NonNegativeInt
 
 from hwloop.array.conductance_bounds import refuse_outside
 from hwloop.array.settings import ArraySettings
+from hwloop.backend.base import Description
 from hwloop.errors import ConfigError, StepError
 from hwloop.messages import nearest
 from hwloop.settings.bulk import BulkFile
 from hwloop.settings.model import Settings
 from hwloop.settings.units import Number, PositiveSiemens, Siemens, format_quantity
 from hwloop.steps.array import Array
-from hwloop.steps.contract import Plan, Step
+from hwloop.steps.contract import Foreseen, Plan, Step
 from hwloop.steps.network.array_product import PlacedNetwork, with_tiles
 from hwloop.steps.network.inference.forethought import (
     PlannedNetwork,
@@ -29,7 +31,12 @@ from hwloop.steps.network.inference.forethought import (
     planned_network,
 )
 from hwloop.steps.network.mapping.mapping import OwnOrArrayRange, WeightMap, map_weights
-from hwloop.steps.network.mapping.occupation import PlacementRow, placement_row, tile_rows
+from hwloop.steps.network.mapping.occupation import (
+    PlacementRow,
+    TileRow,
+    placement_row,
+    tile_rows,
+)
 from hwloop.steps.network.mapping.placement import (
     Placement,
     around_faults,
@@ -46,7 +53,7 @@ from hwloop.steps.network.network import (
     with_input_limits,
 )
 from hwloop.steps.network.parts import Zeros, parts_of
-from hwloop.steps.rows import Outcome, Row, Yield, column
+from hwloop.steps.rows import Outcome, Row, Yield, blank_row, column
 from hwloop.types import FloatArray
 
 
@@ -344,7 +351,8 @@ def plan(
     if settings.weights is not None:
         network = _pruned(build(settings.layers, settings.weights.arrays()), settings.prune_below)
         planned = planned_network(network, _placed(network, settings, array))
-        return Plan([], rows=1, leaves={PlannedNetwork: planned})
+        foreseen = partial(_foreseen, len(network.matrices), array.tiles)
+        return Plan([], rows=1, leaves={PlannedNetwork: planned}, foreseen=foreseen)
     if settings.layers:
         raise ConfigError("layers belong to weights from a file", key="layers")
     sizes = (before or {}).get(UntrainedNetwork)
@@ -352,6 +360,17 @@ def plan(
     if isinstance(sizes, UntrainedNetwork) and _places_zeros(settings, sizes.network):
         known = planned_network(sizes.network, _placed(sizes.network, settings, array))
     return Plan([], rows=1, leaves={PlannedNetwork: known})
+
+
+def _foreseen(layers: int, tiles: int, description: Description) -> Foreseen:
+    map_conductance_s = np.broadcast_to(0.0, description.shape)
+    target = blank_row(
+        TargetRow,
+        target_conductance_s=map_conductance_s,
+        stuck_conductance_s=map_conductance_s,
+    )
+    sides = [(LayerRow, layers), (TileRow, tiles), (PlacementRow, 1)]
+    return Foreseen([], [*((blank_row(kind), count) for kind, count in sides), (target, 1)])
 
 
 def _places_zeros(settings: MapNetworkSettings, network: Network) -> bool:

@@ -9,18 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from typing_extensions import override
 
 from hwloop.array.operations import Hold
 from hwloop.array.settings import ArraySettings
+from hwloop.backend.base import Description
 from hwloop.errors import StepError
 from hwloop.settings.model import Settings
 from hwloop.settings.units import format_quantity
 from hwloop.steps.array import Array
 from hwloop.steps.common.cells import conductance_s, planned_read
-from hwloop.steps.contract import Plan, PlannedOperation, Step
+from hwloop.steps.contract import Foreseen, Plan, PlannedOperation, Step
 from hwloop.steps.program.target_settings import StepTarget, Target
 from hwloop.steps.program.targets import (
     planned_mask,
@@ -29,7 +31,7 @@ from hwloop.steps.program.targets import (
     refuse_unusable_targets,
     target_map,
 )
-from hwloop.steps.rows import Outcome, Row, Yield, column
+from hwloop.steps.rows import Outcome, Row, Yield, blank_row, column
 from hwloop.types import FloatArray
 
 
@@ -93,7 +95,20 @@ def plan(settings: HoldConductancesSettings, array: ArraySettings) -> Plan:
     refuse_unusable(settings.target, None, None, array)
     addressed = planned_mask(settings.target, shape)
     hold = Hold(np.zeros(shape), addressed)
-    return Plan([PlannedOperation(hold, 1), planned_read(array, None, 1)], rows=1)
+    operations = [PlannedOperation(hold, 1), planned_read(array, None, 1)]
+    return Plan(operations, rows=1, foreseen=partial(_foreseen, array.tiles))
+
+
+def _foreseen(tiles: int, description: Description) -> Foreseen:
+    map_conductance_s = np.broadcast_to(0.0, description.shape)
+    outer = description.population[:-1] if tiles > 1 else description.population
+    row = blank_row(
+        HeldRow,
+        target_conductance_s=map_conductance_s,
+        conductance_s=map_conductance_s,
+        rms_deviation_conductance_s=np.zeros(outer),
+    )
+    return Foreseen([], [(row, 1)])
 
 
 HOLD_CONDUCTANCES = Step(

@@ -84,7 +84,7 @@ def _round(
     budgets: Budgets,
 ) -> int:
     """Judge the cells, then move each that is not done; return the number of pulses."""
-    work.hits = (work.hits + 1) * (work.need == 0)
+    work.hits = np.where(work.need == 0, work.hits + 1, 0)
     work.end(table, work.hits >= budgets.hits, REACHED)
     work.state, move = controller.move(
         work.state, seen_conductance_s=work.seen_conductance_s, need=work.need
@@ -152,7 +152,8 @@ def _judge_progress(
     moved = np.abs(seen_conductance_s - work.since_conductance_s) >= enough_conductance_s
     moved |= crossed
     moved |= ~at_end
-    work.idle = (work.idle + pulses) * ~moved
+    work.idle = work.idle + pulses
+    work.idle[moved] = 0
     work.since_conductance_s = np.where(moved, seen_conductance_s, work.since_conductance_s)
 
 

@@ -257,8 +257,10 @@ class NonIdealDevice(Device):
 
     def _held_at_zero(self, state_conductance_s: FloatArray) -> FloatArray:
         """Clip negative conductances, which no passive device has, to 0 S, and report the cells."""
+        if state_conductance_s.min(initial=0.0) >= 0:
+            return state_conductance_s
         below = state_conductance_s < 0
-        if not below.any():
+        if not below.any():  # but there is a NaN
             return state_conductance_s
         some = ", ".join(cell_names(below))
         self._events.append(

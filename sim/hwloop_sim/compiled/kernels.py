@@ -190,16 +190,19 @@ def _towards_bounds(state, up_v, low, high, left_up, left_down, sigma, draw, key
 
 @numba.njit(cache=True, nogil=True)
 def _all_near(values, centres, margins):
+    beyond = np.empty(_BLOCK)  # how far outside of the nearest margin
     for index in range(_blocks(values)):
         part = _block(values, index)
-        near = part == 0
+        for i in range(part.size):
+            beyond[i] = np.abs(part[i])
         for k in range(centres.size):
             centre, margin = centres[k], margins[k]
             for i in range(part.size):
-                near[i] |= np.abs(part[i] - centre) <= margin
+                outside = np.abs(part[i] - centre) - margin
+                beyond[i] = min(beyond[i], outside)
         missed = 0
         for i in range(part.size):
-            missed += not near[i]
+            missed += not beyond[i] <= 0
         if missed:
             return False
     return True

@@ -10,6 +10,7 @@ from pydantic import ValidationInfo, model_validator
 from typing_extensions import override
 
 from hwloop.array.blocks import BlockBatch, DrivenLines
+from hwloop.array.maps import most_addressed
 from hwloop.array.operations import (
     Flag,
     Hold,
@@ -21,6 +22,7 @@ from hwloop.array.operations import (
     ReadMap,
     VectorBatch,
     Wait,
+    any_limited,
     unlimited,
 )
 from hwloop.array.operations import limited as limited_pulses
@@ -176,7 +178,7 @@ class EmulatedArray(CrossbarBackend):
     def duration_s(self, operation: Operation) -> float:
         match operation:
             case ReadMap():
-                cells = int(operation.addressed.sum(axis=(-2, -1)).max())
+                cells = most_addressed(operation.addressed)
                 reads = 2 * cells if operation.both_polarities else cells
                 return float(reads * self._read_time_s)
             case VectorBatch():
@@ -197,7 +199,7 @@ class EmulatedArray(CrossbarBackend):
         for _ in range(rest):
             self._elapse(between_s)
             self._apply(one, flags)
-        self._limits.note("pulse", limited_pulses(flags))
+        self._note_limited(flags)
         return flags
 
     @override
@@ -211,7 +213,7 @@ class EmulatedArray(CrossbarBackend):
         self._apply(first, flags)
         self._elapse(between_s)
         self._apply(second, flags)
-        self._limits.note("pulse", limited_pulses(flags))
+        self._note_limited(flags)
         return flags
 
     def _apply(self, pulse: PulseMap, flags: FlagArray) -> None:
@@ -334,6 +336,10 @@ class EmulatedArray(CrossbarBackend):
     def _refuse_if_closed(self) -> None:
         if self._closed:
             raise BackendError("the emulated array is closed")
+
+    def _note_limited(self, flags: FlagArray) -> None:
+        if any_limited(flags):
+            self._limits.note("pulse", limited_pulses(flags))
 
     def _elapse(self, duration_s: float) -> None:
         self._now_s += duration_s

@@ -213,7 +213,7 @@ class ArrayLines:
             yield from self._floating_stresses(cells, pulse)
             return
         if self._pulse_wires is None:
-            highest_v = float(np.abs(pulse.amplitude_v).max(initial=0.0))
+            highest_v = pulse.largest_v
             if highest_v * stress(self._scheme).worst <= cells.still_v:
                 yield pulse  # none of the others can change
             else:

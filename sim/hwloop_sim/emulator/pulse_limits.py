@@ -45,7 +45,7 @@ class PulseLimits:
 
         (..., rows, cols), in the state that the cells have now.
         """
-        highest_v = float(np.abs(pulse.amplitude_v).max(initial=0.0))
+        highest_v = pulse.largest_v
         if not highest_v or self._most_a(cells, highest_v) <= self._bound_a:
             return None
         limited: BoolArray = np.zeros(cells.conductance_s.shape, dtype=np.bool_)

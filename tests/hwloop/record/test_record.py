@@ -356,7 +356,7 @@ def test_draft_that_cannot_be_put_in_place_leaves_the_file_as_it_was(
     record_writer = writer()
     done(record_writer, Wait(1.0))
 
-    def full(*_: object) -> None:
+    def full(*_: object, **_named: object) -> None:
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:

@@ -21,7 +21,9 @@ from hwloop.settings.foreign_hdf5 import walk
 pytestmark = pytest.mark.skipif(
     shutil.which("strace") is None, reason="needs strace, which shows and injects system calls"
 )
-CHANGING = "openat,write,pwrite64,ftruncate,sendfile,copy_file_range,link,rename,unlink"
+CHANGING = (
+    "openat,lseek,write,pwrite64,ftruncate,fallocate,sendfile,copy_file_range,link,rename,unlink"
+)
 RUN = """
 import os, sys
 from pathlib import Path
@@ -60,6 +62,7 @@ class Disk:
     folder: Path
     files: dict[str, bytearray] = field(default_factory=dict)
     told: list[str] = field(default_factory=list)
+    at: dict[str, int] = field(default_factory=dict)  # position of the latest file of a name
 
     def apply(self, call: str, text: str) -> bool:
         """Do what a traced call did; whether it changed a file of the folder."""
@@ -81,6 +84,7 @@ class Disk:
         return bool(names)
 
     def _openat(self, names: list[str], text: str, *_: object) -> None:
+        self.at[names[0]] = 0
         if "O_TRUNC" in text:
             self.files[names[0]] = bytearray()
         elif "O_CREAT" in text:
@@ -98,10 +102,22 @@ class Disk:
         del file[length:]
         file.extend(bytes(length - len(file)))
 
+    def _fallocate(self, names: list[str], text: str, *_: object) -> None:
+        mode, offset, length = map(int, re.findall(r">, (\d+), (\d+), (\d+)\)", text)[0])
+        assert mode == 0
+        file = self.files[names[0]]
+        file.extend(bytes(max(0, offset + length - len(file))))
+
+    def _lseek(self, names: list[str], text: str, *_: object) -> None:
+        self.at[names[0]] = int(re.findall(r"\)\s+= (\d+)", text)[0])
+
     def _sendfile(self, names: list[str], text: str, *_: object) -> None:
         target, source = names
         for start, end in re.findall(r"\[(\d+)\] => \[(\d+)\]", text):
-            self.files[target] += self.files[source][int(start) : int(end)]
+            part, at = self.files[source][int(start) : int(end)], self.at[target]
+            self.files[target].extend(bytes(max(0, at - len(self.files[target]))))
+            self.files[target][at : at + len(part)] = part
+            self.at[target] = at + len(part)
 
     def _link(self, names: list[str], *_: object) -> None:
         self.files[names[1]] = self.files[names[0]]

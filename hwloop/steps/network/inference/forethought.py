@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from hwloop.array.blocks import Keep
+from hwloop.array.blocks import BlockBatch, Keep
 from hwloop.backend.base import CrossbarBackend, Description
 from hwloop.errors import ConfigError, StepError
-from hwloop.steps.contract import PlannedOperation
+from hwloop.steps.contract import PlannedBatch, PlannedOperation
 from hwloop.steps.network.inference.layer_product import LayerBlocks
 from hwloop.steps.network.inference.sizes import (
     LayerSize,
@@ -23,6 +23,9 @@ from hwloop.steps.network.inference.sizes import (
 from hwloop.steps.network.mapping.placement import Placement
 from hwloop.steps.network.network import Network
 from hwloop.types import FloatArray
+
+LONG_PER_UNIT_V = -1.2345678901234567e-05
+"""Volts of a unit of input with as many characters as any, for a layout as long as any."""
 
 UNKNOWN = "the network is trained in the run: counted is one multiplication a sample, at least"
 """Remark of a plan where no network is known before the run."""
@@ -86,6 +89,40 @@ def planned_vectors(
         if layer.blocks:
             found.append(PlannedOperation(plain.batch(rows_v, per_unit_v=1.0), vectors))
     return found
+
+
+def chunks_of(samples: int, *, first: int, at_once: int) -> list[tuple[bool, int, int]]:
+    """Return how samples go through a network: whether they calibrate it, how many, how often."""
+    calibrating = min(first, samples)
+    whole, rest = divmod(samples - calibrating, at_once)
+    chunks = [(True, calibrating, 1), (False, at_once, whole), (False, rest, 1)]
+    return [chunk for chunk in chunks if chunk[1] and chunk[2]]
+
+
+def foreseen_batches(
+    ones: Sequence[BlockBatch],
+    chunks: Sequence[tuple[bool, int, int]],
+    *,
+    outer: tuple[int, ...],
+    keep: Keep,
+) -> list[PlannedBatch]:
+    """Return the batches of each layer for chunks of samples, see :func:`chunks_of`.
+
+    ``ones``: of one sample. ``outer``: the axes of the population, which the samples do not have.
+    """
+    return [
+        PlannedBatch(
+            replace(one, keep=keep, calibrate=calibrate), samples, count, outer if layer else ()
+        )
+        for calibrate, samples, count in chunks
+        for layer, one in enumerate(ones)
+    ]
+
+
+def outer_of(description: Description, tiles: int) -> tuple[int, ...]:
+    """Return the axes of the population, without that of the tiles of an array."""
+    population = tuple(description.population)
+    return population[:-1] if tiles > 1 else population
 
 
 @dataclass(frozen=True)

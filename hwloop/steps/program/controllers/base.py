@@ -229,7 +229,8 @@ def next_pulse(
     turned = side != state.side
     if not every:
         turned &= moved
-    number = (state.number + moved) * ~turned
+    number = state.number + moved
+    number[turned] = 0
     after = replace(
         state,
         side=side if every else np.where(moved, side, state.side),
@@ -247,7 +248,7 @@ def next_pulse(
             continue
         steps, gates = train.amplitude_steps, train.gate_steps
         if gates is None and not steps.step_v:
-            amplitude_v += steps.start_v * which
+            amplitude_v[which] = steps.start_v
             at_end |= which
             continue
         np.copyto(amplitude_v, steps.at(number), where=which)

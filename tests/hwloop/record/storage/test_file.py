@@ -12,10 +12,13 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hwloop import disk as disk_module
 from hwloop.errors import RecordError
 from hwloop.record.storage.file import RecordFile
+from hwloop.record.storage.replacing import copy_of_open
 
 
 class Disk:
@@ -291,3 +294,27 @@ def test_disk_that_fails_at_any_write_of_a_change_leaves_the_file_as_it_was(
     with h5py.File(held.path) as file:
         assert sorted(file) == ["counter", "more"]
         assert file["counter"][0] == 2
+
+
+@given(
+    size=st.integers(0, 3000),
+    unused=st.lists(st.tuples(st.integers(0, 4000), st.integers(0, 900)), max_size=4),
+    room=st.integers(0, 5000),
+)
+def test_copy_has_all_bytes_but_those_of_parts_that_are_unused(
+    tmp_path_factory: pytest.TempPathFactory,
+    size: int,
+    unused: list[tuple[int, int]],
+    room: int,
+) -> None:
+    folder = tmp_path_factory.mktemp("copy")
+    given_bytes = np.random.default_rng(size).integers(1, 256, size, dtype=np.uint8).tobytes()
+    (folder / "a").write_bytes(given_bytes)
+    parts = [(begin, begin + length) for begin, length in unused]
+    with (folder / "a").open("rb") as stream:
+        copy_of_open(stream.fileno(), folder / "b", room, unused=parts)
+    copied = (folder / "b").read_bytes()
+    assert len(copied) >= size
+    left_out = {index for begin, end in parts for index in range(begin, end)}
+    for index, value in enumerate(given_bytes):
+        assert copied[index] in ({value, 0} if index in left_out else {value})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,13 @@ CONV: dict[str, Any] = {
 }
 
 
-def procedure(folder: Path, *before: dict[str, Any], x: str = "x.npz", **infer: Any) -> Procedure:
+def procedure(
+    folder: Path,
+    *before: dict[str, Any],
+    x: str = "x.npz",
+    sim: Mapping[str, Any] = CODES,
+    **infer: Any,
+) -> Procedure:
     """Return steps ``before`` and an inference of images of 6 × 6 on four tiles of 16 × 8."""
     rng = np.random.default_rng(5)
     weights = {"conv": (3, 1, 3, 3), "b": (3,), "dense": (4, 27)}
@@ -50,7 +57,7 @@ def procedure(folder: Path, *before: dict[str, Any], x: str = "x.npz", **infer: 
             "read": {"read_v": 0.1},
             "range": {"low_conductance_s": 1e-6, "high_conductance_s": 1e-4},
         },
-        "backends": {"sim": CODES},
+        "backends": {"sim": sim},
         "steps": [
             *before,
             {"step": "infer", "settings": {"data": data, "calibration": 10, **infer}},

@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from hwloop.array.blocks import Keep
 from hwloop.cli.printing import print_record
 from hwloop.errors import RecordError
 from hwloop.record.comparison import compare_records, differences
 from hwloop.record.reader import Record
+from hwloop.record.storage.file import RecordFile
 from hwloop.report.page import page
 from hwloop.run.reproduce import reproduce
 from hwloop.run.runner import RunOptions, run_procedure
-from tests.hwloop.steps.network.inference.small_network import CONV, SAMPLES, procedure
+from hwloop.steps.network import infer
+from tests.hwloop.steps.network.inference.small_network import (
+    CONV,
+    DEVICE,
+    SAMPLES,
+    procedure,
+)
 
 HOLD = {"step": "hold_conductances"}
+WIDE = {"kind": "calibrated", "margin": 2.0}  # so that none is flagged over range
 
 
 @pytest.fixture(scope="module")
@@ -78,3 +88,29 @@ def test_answers_replay_to_the_last_bit_and_a_summary_says_what_it_lacks(
         assert again.operations == len(record)
     with pytest.raises(RecordError, match=r"keeps a summary .* not its answers"):
         reproduce(paths["summary"])
+
+
+@pytest.mark.parametrize("population", [None, 2])
+@pytest.mark.parametrize("bits", [None, 8, 6])
+@pytest.mark.parametrize("kind", ["all", "answers", "summary"])
+def test_all_that_comes_has_its_place_from_the_begin(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: Keep,
+    bits: int | None,
+    population: int | None,
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise AssertionError("the structure of the record changes")
+
+    monkeypatch.setattr(RecordFile, "changing", refused)
+    sim: dict[str, Any] = {"device": DEVICE}
+    if bits is not None:
+        sim["converters"] = {"adc": {"bits": bits, "range": WIDE}}
+    monkeypatch.setattr(infer, "samples_at_once", lambda *_, **__: 15)
+    loaded = procedure(tmp_path, CONV, HOLD, sim=sim, record=kind, over_range=1.0)
+    run_procedure(loaded, RunOptions("sim", tmp_path / "a.h5", population=population))
+    with Record(tmp_path / "a.h5") as record:
+        calibration, whole, rest = (2, 2 * 3, 2)
+        assert record.operation_kinds.count("blocks") == calibration + whole + rest
+        assert record.status == "completed"
