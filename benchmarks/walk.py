@@ -88,8 +88,8 @@ REASONS: Mapping[str, str] = {
     "hwloop/steps/program/targets.py": "the target is checked against the array when the file is"
     " read; its window is made when the cells have been read",
     "hwloop/steps/program/pulses.py": "reads judge a cell by its window, pulses move it there",
-    "hwloop/array/pulses.py": "a pulse is made by the plan and by the step, and tells its extremes to"
-    " whoever judges it",
+    "hwloop/array/pulses.py": "a pulse is made by the plan and by the step, and tells its"
+    " extremes to whoever judges it",
     "hwloop/steps/array.py": "a reading becomes a conductance, corrected for known resistors, and"
     " what the step has read last is remembered",
     "hwloop/steps/program/rows.py": "one row for each table of the record",
