@@ -152,9 +152,7 @@ class NonIdealDevice(Device):
 
         ``pulse``: with the voltages at its beginning. Needs a model that is :attr:`continuous`.
         """
-        device = self.continuous
-        if device is None:
-            raise Unsupported(f"{type(self._device).__name__} has no state to be integrated")
+        device = self._integrable
         before_conductance_s = device.conductance_s
         device.check(pulse)
         device.begin_pulse(pulse)
@@ -166,12 +164,21 @@ class NonIdealDevice(Device):
             ),
         )
 
-    def take_state(self, state: FloatArray) -> None:
-        """Set the device model to a state of a pulse in progress; see :meth:`integrate`."""
+    @property
+    def _integrable(self) -> ContinuousDevice:
         device = self.continuous
         if device is None:
             raise Unsupported(f"{type(self._device).__name__} has no state to be integrated")
-        device.take_state(state)
+        return device
+
+    @property
+    def state(self) -> FloatArray:
+        """Return the state of a device model that is :attr:`continuous`, (..., rows, cols)."""
+        return self._integrable.state
+
+    def take_state(self, state: FloatArray) -> None:
+        """Set the device model to a state of a pulse in progress; see :meth:`integrate`."""
+        self._integrable.take_state(state)
         self._seen_conductance_s = None
 
     def _pulsed_at_once(self, pulse: PulseMap) -> bool:

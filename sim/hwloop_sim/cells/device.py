@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hwloop.array.operations import PulseMap
 from hwloop.backend.base import Event
@@ -121,6 +122,21 @@ class Device(ConductingCells):
         return []
 
 
+@dataclass(frozen=True)
+class Divider:
+    """Some cells, each behind a resistance of its own, (cells,).
+
+    ``cells``: their indices in the flat map. In the state ``at_state`` a cell has ``voltage_v``,
+    and v (1 + rise Δ)/(1 + fall Δ) in a state that lies Δ beside it.
+    """
+
+    cells: NDArray[np.intp]
+    voltage_v: FloatArray
+    at_state: FloatArray
+    rise: FloatArray
+    fall: FloatArray
+
+
 class ContinuousDevice(Device):
     """Cells with a state that moves by an equation in time, so that voltages may change meanwhile.
 
@@ -141,10 +157,26 @@ class ContinuousDevice(Device):
         """Return the nearest states between the bounds of the model, (..., rows, cols)."""
 
     @abstractmethod
-    def after(self, state: FloatArray, voltage_v: FloatArray, duration_s: float) -> FloatArray:
+    def after(
+        self, state: FloatArray, voltage_v: FloatArray, duration_s: float | FloatArray
+    ) -> FloatArray:
         """Return the states ``duration_s`` after ``state`` at constant voltages, without taking it.
 
         All (..., rows, cols); ``voltage_v``: volts, row above column; cells at 0 V stay.
+        ``duration_s``: one, or one for each array, (..., 1, 1).
+        """
+
+    @abstractmethod
+    def speed_per_s(self, state: FloatArray, voltage_v: FloatArray) -> FloatArray:
+        """Return how fast the states change at voltages, (..., rows, cols), per second."""
+
+    @abstractmethod
+    def after_behind(
+        self, state: FloatArray, divider: Divider, duration_s: FloatArray
+    ) -> FloatArray:
+        """Return the states of the cells of a divider, (cells,), each after its duration.
+
+        ``state``: of all cells, (..., rows, cols).
         """
 
     @property

@@ -59,7 +59,16 @@ def solve(
     :class:`hwloop.errors.BackendError` if the circuit could not be solved to 1e-11.
     """
     cells_conductance_s = checked_cells(conductance_s)
-    points = terminals(cells_conductance_s.shape, row_v, col_v)
+    return solve_between(
+        cells_conductance_s, terminals(cells_conductance_s.shape, row_v, col_v), wires
+    )
+
+
+def solve_between(cells_conductance_s: FloatArray, points: Terminals, wires: Wires) -> Solution:
+    """Solve the same for checked conductances between terminals that are kept for several states.
+
+    ``cells_conductance_s``: contiguous, (*population, rows, cols), siemens, each finite and >= 0.
+    """
     flat_conductance_s = cells_conductance_s.reshape(-1, *cells_conductance_s.shape[-2:])
     raw = run(flat_conductance_s, points, wires)
     undefine(raw, flat_conductance_s, points)

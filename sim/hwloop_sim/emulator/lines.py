@@ -9,7 +9,7 @@ pulse; :mod:`hwloop_sim.emulator.wired_pulses` follows them during a pulse.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,6 +20,8 @@ from hwloop.array.operations import PulseMap
 from hwloop.types import BoolArray, FloatArray
 from hwloop_sim.cells.device import ConductingCells
 from hwloop_sim.circuit import Crossbar, Wires, solve, solve_cells
+from hwloop_sim.circuit.passive import solve_between
+from hwloop_sim.circuit.terminals import terminals
 from hwloop_sim.emulator.floating import FloatingReads
 from hwloop_sim.emulator.pulse_limits import PulseLimits
 from hwloop_sim.emulator.readout import Tiles
@@ -38,6 +40,18 @@ class Selection:
     tile: Tile
     row: int
     col: int
+
+
+@dataclass(frozen=True)
+class _Drive:
+    """Voltages of a tile's lines, (..., n, lines), while each of n cells is selected.
+
+    ``on``: (rows, 1), 0 where transistors keep the cells of a row off; None where there are none.
+    """
+
+    row_v: FloatArray
+    col_v: FloatArray
+    on: FloatArray | None
 
 
 def _line_gate_v(pulse: PulseMap, tile: Tile, row: int, col: int) -> float | FloatArray | None:
@@ -197,11 +211,36 @@ class ArrayLines:
     ) -> PulseMap:
         """Return the voltages at all cells, in their state now, while one of a map is selected."""
         tile, row, col = selection.tile, selection.row, selection.col
-        every_v = np.zeros(np.broadcast_shapes(pulse.amplitude_v.shape, cells.conductance_s.shape))
-        cell_v = self._cell_v(cells, pulse, tile, np.array([row]), np.array([col]))
-        every_v[tile.place] = cell_v[..., 0, :, :]
-        gate_v = _line_gate_v(pulse, tile, row, col)
-        return replace(pulse, amplitude_v=every_v, gate_v=gate_v)
+        every_v = self.following(cells, pulse, selection)()
+        return replace(pulse, amplitude_v=every_v, gate_v=_line_gate_v(pulse, tile, row, col))
+
+    def following(
+        self, cells: ConductingCells, pulse: PulseMap, selection: Selection
+    ) -> Callable[[], FloatArray]:
+        """Return a function that gives the voltages at all cells in their state at its call.
+
+        While one cell of a map is selected, (..., rows, cols); 0 V in other tiles.
+        """
+        tile = selection.tile
+        drive = self._drive(pulse, tile, np.array([selection.row]), np.array([selection.col]))
+        shape = np.broadcast_shapes(pulse.amplitude_v.shape, cells.conductance_s.shape)
+        points = terminals(cells.conductance_s[tile.place].shape, drive.row_v, drive.col_v)
+        simple = cells.linear and drive.on is None and self._floating is None
+        wires = self._pulse_wires or Wires()
+
+        def every_v() -> FloatArray:
+            if simple:
+                own_s = np.ascontiguousarray(cells.conductance_s[tile.place])
+                own_v = solve_between(own_s, points, wires).cell_v[..., 0, :, :]
+            else:
+                own_v = self._driven_v(cells, tile, drive)[..., 0, :, :]
+            if own_v.shape == shape:
+                return own_v
+            padded_v = np.zeros(shape)
+            padded_v[tile.place] = own_v
+            return padded_v
+
+        return every_v
 
     def stresses(self, cells: ConductingCells, pulse: PulseMap) -> Iterator[PulseMap]:
         """Yield the voltages at all cells while those of a map are selected one after the other.
@@ -299,23 +338,43 @@ class ArrayLines:
 
         ``linear_conductance_s``: of linear cells, if not those that they have now.
         """
+        return self._driven_v(cells, tile, self._drive(pulse, tile, row, col), linear_conductance_s)
+
+    def _drive(
+        self, pulse: PulseMap, tile: Tile, row: NDArray[np.intp], col: NDArray[np.intp]
+    ) -> _Drive:
+        """Return the voltages of a tile's lines while each of n cells is selected."""
         own_v = pulse.amplitude_v[tile.place]
         shape = own_v.shape[-2:]
         rows, cols = line_fractions(self._scheme, shape, row=row, col=col)
         amplitude_v = own_v[..., row, col][..., None]
+        on = None
         # In a 1T1R array the transistors of the other rows are off and take the voltage.
-        on = np.ones((shape[0], 1))
         if self._scheme == "1T1R":
             on = (np.arange(shape[0]) == row[0]).astype(np.float64)[:, None]
-        row_v, col_v = rows * amplitude_v, cols * amplitude_v
+        return _Drive(rows * amplitude_v, cols * amplitude_v, on)
+
+    def _driven_v(
+        self,
+        cells: ConductingCells,
+        tile: Tile,
+        drive: _Drive,
+        linear_conductance_s: FloatArray | None = None,
+    ) -> FloatArray:
+        """Return the voltages of a tile's cells, (..., n, rows, cols), as :meth:`_cell_v`."""
+        wires, on = self._pulse_wires or Wires(), drive.on
+        row_v, col_v = drive.row_v, drive.col_v
         if cells.linear:
             known = cells.conductance_s if linear_conductance_s is None else linear_conductance_s
-            cells_conductance_s, wires = known[tile.place] * on, self._pulse_wires or Wires()
-            cell_v = solve(cells_conductance_s, row_v=row_v, col_v=col_v, wires=wires).cell_v
+            own_conductance_s = known[tile.place] if on is None else known[tile.place] * on
+            cell_v = solve(own_conductance_s, row_v=row_v, col_v=col_v, wires=wires).cell_v
         else:
-            cell_v = self._nonlinear_v(cells, tile, on, row_v, col_v)
-        # NaN: a line that no terminal reaches through any cell; no current flows there.
-        return np.nan_to_num(cell_v) * on
+            ones = np.ones((row_v.shape[-1], 1)) if on is None else on
+            cell_v = self._nonlinear_v(cells, tile, ones, row_v, col_v)
+        if self._floating is not None:
+            # NaN: a line that no terminal reaches through any cell; no current flows there.
+            cell_v = np.nan_to_num(cell_v)
+        return cell_v if on is None else np.nan_to_num(cell_v) * on
 
     def _nonlinear_v(
         self,

@@ -12,15 +12,18 @@ from scipy.integrate import solve_ivp
 
 from hwloop.array.biasing import Scheme, line_fractions
 from hwloop.array.operations import PulseMap
+from hwloop.errors import BackendError
 from hwloop.types import FloatArray
 from hwloop_sim.cells.composed import NonIdealDevice
 from hwloop_sim.circuit import Wires
 from hwloop_sim.devices.linear_ion_drift import LINEAR_ION_DRIFT
 from hwloop_sim.devices.vteam import VTEAM
+from hwloop_sim.emulator import smooth_steps, sub_steps, wired_pulses
 from hwloop_sim.emulator.backend import EmulatedArray
+from hwloop_sim.emulator.coupled_cells import CoupledCells
 from hwloop_sim.emulator.lines import ArrayLines
 from hwloop_sim.emulator.readout import Tiles
-from hwloop_sim.emulator.sub_steps import CoupledCells, integrate_coupled
+from hwloop_sim.emulator.sub_steps import integrate_coupled
 from hwloop_sim.emulator.wired_pulses import pulse_through_wires
 from tests.emulated import emulated
 from tests.sim.circuit.network import Network, network
@@ -69,6 +72,12 @@ MODELS: dict[str, Any] = {
     "ion drift": (LINEAR_ION_DRIFT, DRIFT, _drift),
     "threshold": (VTEAM, BARRIER, _threshold),
 }
+RESETS: dict[str, tuple[str, float, Scheme]] = {
+    "ion drift": ("ion drift", -1.6, "V/2"),
+    "threshold": ("threshold", 1.9, "V/2"),
+    "threshold at V/3": ("threshold", 2.2, "V/3"),
+}
+"""A model, the amplitude that raises its resistance, and how the other lines are biased."""
 
 
 def _cells(model: str, conductance_s: FloatArray) -> NonIdealDevice:
@@ -121,13 +130,12 @@ def _conductance_s(model: str, state: FloatArray) -> FloatArray:
 
 @needs_ngspice
 @pytest.mark.parametrize("shape", SHAPES, ids=["7x11", "13x5", "16x16"])
-@pytest.mark.parametrize("model", list(MODELS))
+@pytest.mark.parametrize("reset", list(RESETS))
 def test_a_pulse_through_wires_is_the_transient_of_the_whole_circuit(
-    model: str, shape: tuple[int, int], tmp_path: Path
+    reset: str, shape: tuple[int, int], tmp_path: Path
 ) -> None:
-    scheme: Scheme = "V/2"
+    model, reset_v, scheme = RESETS[reset]
     selected = (shape[0] // 2, shape[1] - 2)
-    reset_v = -1.6 if model == "ion drift" else 1.9
     cells = _cells(model, _begin_conductance_s(shape, selected))
     amplitude_v = np.zeros(shape)
     amplitude_v[selected] = reset_v
@@ -192,16 +200,110 @@ def test_pulses_in_a_row_through_wires_are_one_of_their_summed_width() -> None:
     )
 
 
-def test_two_coupled_cells_follow_the_solution_of_scipy() -> None:
+def test_cells_that_reach_their_bounds_follow_the_solution_of_scipy() -> None:
+    """Three cells of ion drift behind one resistance, of which the second reaches its bound."""
+    cells = _cells("ion drift", 1 / np.array([[4e3, 1.3e3, 6e3]]))
+    device = cells.continuous
+    assert device is not None
+    begin, speed_per_as, width_s = device.state, 4e5, 2e-3
+
     def voltage_v(state: FloatArray) -> FloatArray:
-        return 1 / (1 + state.sum() + state)
+        device.take_state(state)
+        total_s = device.conductance_s.sum(axis=(-2, -1), keepdims=True)
+        return np.broadcast_to(1.0 / (1 + 200 * total_s), state.shape)
 
-    def after(state: FloatArray, voltage_v: FloatArray, duration_s: float) -> FloatArray:
-        return state * np.exp(-3 * voltage_v * duration_s)
+    def rate(_: float, x: FloatArray) -> FloatArray:
+        ohm = ON_OHM * x + OFF_OHM * (1 - x)
+        return np.where(x < 1, speed_per_as / ohm / (1 + 200 * (1 / ohm).sum()), 0.0)
 
-    begin = np.array([[0.9, 0.4]])
-    cells = CoupledCells(after, voltage_v, lambda state: state, lambda state: state)
-    expected = solve_ivp(
-        lambda _, x: -3 * voltage_v(x) * x, (0, 2.0), begin[0], rtol=1e-12, atol=1e-14
-    ).y[:, -1]
-    np.testing.assert_allclose(integrate_coupled(cells, begin, 2.0)[0], expected, rtol=1e-7)
+    def full(_: float, x: FloatArray) -> float:
+        return float(x[1] - 1)
+
+    full.terminal = True  # type: ignore[attr-defined]
+    exact = {"rtol": 1e-12, "atol": 1e-14}
+    first = solve_ivp(rate, (0, width_s), begin[0], events=full, **exact)
+    at_bound = first.y[:, -1]
+    at_bound[1] = 1.0
+    assert first.t[-1] < width_s
+    expected = solve_ivp(rate, (first.t[-1], width_s), at_bound, **exact).y[:, -1]
+    coupled = CoupledCells(device, voltage_v, np.array([1]))
+    found = integrate_coupled(coupled, begin, width_s)
+    np.testing.assert_allclose(found[0], expected, rtol=1e-6)
+    assert found[0, 1] == 1.0
+
+
+def test_a_cell_held_back_by_its_series_resistance_is_found_in_few_solutions() -> None:
+    """SET of a fast cell: its voltage falls to the threshold long before the pulse ends."""
+    settings = {**BARRIER, "k_on_m_per_s": -1e3}
+    cells = NonIdealDevice(
+        VTEAM.make(
+            VTEAM.settings.parse({**settings, "initial": 1.5e-4}), (1, 1), np.random.default_rng(1)
+        ),
+        [],
+    )
+    device = cells.continuous
+    assert device is not None
+    solutions = 0
+
+    def voltage_v(state: FloatArray) -> FloatArray:
+        nonlocal solutions
+        solutions += 1
+        device.take_state(state)
+        return -2.0 / (1 + 3e3 * device.conductance_s)
+
+    coupled = CoupledCells(device, voltage_v, np.array([0]))
+    found = integrate_coupled(coupled, device.state, 1.0)
+    device.take_state(found)
+    # At -0.9 V, the threshold, nothing moves: 1.1 V over 3 kohm leave 0.9 V over this resistance.
+    assert 1 / device.conductance_s == pytest.approx(0.9 / 1.1 * 3e3, rel=1e-5)
+    assert solutions < 200
+
+
+def test_arrays_of_a_population_are_to_the_bit_as_if_each_were_alone() -> None:
+    ohm = np.random.default_rng(5).uniform(1.1e3, 8e3, (3, 4, 5))
+    amplitude_v = np.zeros((4, 5))
+    amplitude_v[1, 3], amplitude_v[2, 0] = -1.6, 1.2
+    lines = ArrayLines(SEGMENTS, Tiles(), "V/2", (4, 5))
+    for model in MODELS:
+        together = _cells(model, 1 / ohm)
+        pulse_through_wires(lines, together, PulseMap(amplitude_v, WIDTH_S))
+        for number, one in enumerate(1 / ohm):
+            alone = _cells(model, one)
+            pulse_through_wires(lines, alone, PulseMap(amplitude_v, WIDTH_S))
+            np.testing.assert_array_equal(together.conductance_s[number], alone.conductance_s)
+        assert np.abs(together.conductance_s * ohm - 1).max() > 0.1
+
+
+@pytest.mark.parametrize("failure", [BackendError("no solution"), KeyboardInterrupt()])
+def test_a_pulse_that_fails_leaves_the_cells_as_they_were(
+    failure: BaseException, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cells = _cells("ion drift", np.full((3, 4), 1 / 3e3))
+    before_s = cells.conductance_s
+    lines = ArrayLines(SEGMENTS, Tiles(), "V/2", (3, 4))
+    real, calls = sub_steps.integrate_coupled, 0
+
+    def second_fails(cells: CoupledCells, state: FloatArray, duration_s: float) -> FloatArray:
+        nonlocal calls
+        calls += 1
+        moved = real(cells, state, duration_s)
+        if calls == 2:
+            raise failure
+        return moved
+
+    monkeypatch.setattr(wired_pulses, "integrate_coupled", second_fails)
+    with pytest.raises(type(failure)):
+        pulse_through_wires(lines, cells, PulseMap(SOME_V, WIDTH_S))
+    assert calls == 2
+    np.testing.assert_array_equal(cells.conductance_s, before_s)
+
+
+def test_more_steps_than_allowed_are_refused_with_the_time_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sub_steps, "MOST_STEPS", 1)
+    monkeypatch.setattr(smooth_steps, "MOST_TRIALS", 1)
+    cells = _cells("ion drift", np.full((3, 4), 1 / 3e3))
+    lines = ArrayLines(Wires(row_ohm=50.0, col_ohm=50.0), Tiles(), "V/2", (3, 4))
+    with pytest.raises(BackendError, match=r"after 1 sub-steps: .* s are left; wires.pulses"):
+        pulse_through_wires(lines, cells, PulseMap(2 * SOME_V, WIDTH_S))

@@ -25,7 +25,7 @@ device's own. Import this module where it is used: it loads numba.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count, pairwise
 from types import CellType, FunctionType
@@ -145,18 +145,30 @@ def _after(x: float, duration: float, v: float, p: Any) -> float:
 
 
 def _advance(
-    state: FloatArray, voltage_v: FloatArray, duration_s: float, parameters: NDArray[np.void]
+    state: FloatArray, voltage_v: FloatArray, duration_s: FloatArray, parameters: NDArray[np.void]
 ) -> FloatArray:
     after = state.copy()
     shared = parameters.size == 1
+    cells = state.size // duration_s.size
     for i in range(state.size):
         if voltage_v[i] == 0.0:
             continue
-        if shared and i and state[i] == state[i - 1] and voltage_v[i] == voltage_v[i - 1]:
+        if shared and i % cells and state[i] == state[i - 1] and voltage_v[i] == voltage_v[i - 1]:
             after[i] = after[i - 1]  # the cell beside it is alike in everything
             continue
-        after[i] = _after(state[i], duration_s, voltage_v[i], parameters[0 if shared else i])
+        after[i] = _after(
+            state[i], duration_s[i // cells], voltage_v[i], parameters[0 if shared else i]
+        )
     return after
+
+
+def _speeds(state: FloatArray, voltage_v: FloatArray, parameters: NDArray[np.void]) -> FloatArray:
+    speeds = np.zeros(state.size)
+    shared = parameters.size == 1
+    for i in range(state.size):
+        if voltage_v[i] != 0.0:
+            speeds[i] = rate(state[i], voltage_v[i], parameters[0 if shared else i])
+    return speeds
 
 
 def _follow(
@@ -203,9 +215,14 @@ def advancing(
 ) -> Any:
     """Return the compiled loop over the cells of one model, for :func:`advance`.
 
-    ``after``: the solution in closed form, where the model has one. See :func:`_loop_of`.
+    ``after``: the solution in closed form, where the model has one. See :func:`loop_of`.
     """
-    return _loop_of(_advance, rate, next_break_point, after)
+    return loop_of(_advance, rate, next_break_point, after)
+
+
+def moving(rate: Callable[..., Any], next_break_point: Callable[..., Any]) -> Any:
+    """Return the compiled loop that gives the rate of every cell, for :func:`speeds_per_s`."""
+    return loop_of(_speeds, rate, next_break_point)
 
 
 def following(
@@ -214,16 +231,21 @@ def following(
     after: Callable[..., Any] | None = None,
 ) -> Any:
     """Return the compiled loop over the pulses of each cell, for :func:`follow`."""
-    return _loop_of(_follow, rate, next_break_point, after)
+    return loop_of(_follow, rate, next_break_point, after)
 
 
-def _loop_of(
+def loop_of(
     plain: Any,
     rate: Callable[..., Any],
     next_break_point: Callable[..., Any],
-    after: Callable[..., Any] | None,
+    after: Callable[..., Any] | None = None,
+    around: Sequence[Callable[..., Any]] = (),
 ) -> Any:
     """Return a loop, compiled with the functions of one model.
+
+    ``around``: functions that the loop and its parts are given instead of ``rate`` and
+    ``next_break_point``, in this order after those that they call; they find the model's own as
+    ``model_rate`` and ``model_break_point``.
 
     Compiled once on a computer: cached on disk under a checksum of the functions of the model,
     since numba itself compares the file of the loop alone, not what it calls. A model that cannot
@@ -241,16 +263,26 @@ def _loop_of(
         "rate": _marked(rate, mark, copies),
         "next_break_point": _marked(next_break_point, mark, copies),
     }
+    if around:
+        made["model_rate"], made["model_break_point"] = made["rate"], made["next_break_point"]
+        for one in around:
+            made[one.__name__] = _copied(one, made, mark)
+        made["rate"], made["next_break_point"] = (made[one.__name__] for one in around[-2:])
     for part in _PARTS:
-        copy = FunctionType(part.__code__, made, part.__name__)
-        copy.__qualname__ = f"{part.__name__}_{mark}"
-        made[part.__name__] = compiled(copy)
+        made[part.__name__] = _copied(part, made, mark)
     if after is not None:
         made[_after.__name__] = _marked(after, mark, copies)
     loop = FunctionType(plain.__code__, made, plain.__name__)
     loop.__qualname__ = f"{plain.__name__.lstrip('_')}_{mark}"  # of its file in the cache
     # Without Python's lock: parts of a large array are advanced side by side.
     return numba.njit(error_model="numpy", cache=cached, nogil=True)(loop)
+
+
+def _copied(part: Any, names: dict[str, Any], mark: str) -> Any:
+    """Return a compiled copy of a function of this module that finds others in ``names``."""
+    copy = FunctionType(part.__code__, names, part.__name__)
+    copy.__qualname__ = f"{part.__name__}_{mark}"
+    return compiled(copy)
 
 
 def _marked(function: Callable[..., Any], mark: str, copies: dict[FunctionType, Any]) -> Any:
@@ -318,28 +350,45 @@ def advance(
     loop: Any,
     state: FloatArray,
     voltage_v: FloatArray,
-    duration_s: float,
+    duration_s: float | FloatArray,
     parameters: NDArray[np.void],
 ) -> FloatArray:
     """Return the states of all cells, (...), after ``duration_s`` at voltages of the same shape.
 
-    ``loop``: made by :func:`advancing`. ``parameters``: one record, or one a cell. Large arrays
+    ``loop``: made by :func:`advancing`. ``duration_s``: one for all, or one for each of equally
+    many cells in the order of the states. ``parameters``: one record, or one a cell. Large arrays
     are divided among as many threads as numba has; a cell's state does not depend on the others.
     """
     flat, flat_v = (np.ascontiguousarray(one).ravel() for one in (state, voltage_v))
+    times_s = np.array(duration_s, dtype=np.float64).ravel()
 
     def part(own: slice) -> FloatArray:
         one = parameters if parameters.size == 1 else parameters[own]
-        moved: FloatArray = loop(flat[own], flat_v[own], float(duration_s), one)
+        each_s = times_s if times_s.size == 1 else times_s[own]
+        moved: FloatArray = loop(flat[own], flat_v[own], each_s, one)
         return moved
 
     threads = numba.get_num_threads() if flat.size >= _MANY else 1
+    if threads == 1:
+        return part(slice(0, flat.size)).reshape(state.shape)
+    if times_s.size > 1:
+        times_s = np.repeat(times_s, flat.size // times_s.size)
     ends = [flat.size * number // threads for number in range(threads + 1)]
     parts = [slice(*pair) for pair in pairwise(ends)]
-    if threads == 1:
-        return part(parts[0]).reshape(state.shape)
     with ThreadPoolExecutor(threads) as pool:
         return np.concatenate(list(pool.map(part, parts))).reshape(state.shape)
+
+
+def speeds_per_s(
+    loop: Any, state: FloatArray, voltage_v: FloatArray, parameters: NDArray[np.void]
+) -> FloatArray:
+    """Return dx/dt of all cells, (...), in states and at voltages of the same shape.
+
+    ``loop``: made by :func:`moving`. ``parameters``: one record, or one a cell.
+    """
+    flat, flat_v = (np.ascontiguousarray(one).ravel() for one in (state, voltage_v))
+    speeds: FloatArray = loop(flat, flat_v, parameters)
+    return speeds.reshape(state.shape)
 
 
 def follow(

@@ -25,7 +25,7 @@ from hwloop.messages import cell_name, first_place, nearest
 from hwloop.settings.model import Settings
 from hwloop.settings.units import format_quantity
 from hwloop.types import FloatArray
-from hwloop_sim.cells.device import ContinuousDevice, DeviceKind
+from hwloop_sim.cells.device import ContinuousDevice, DeviceKind, Divider
 from hwloop_sim.cells.variability import InitialState, ParameterSpread, draw_initial
 
 
@@ -110,6 +110,20 @@ class StateModel(Generic[S]):
         from hwloop_sim.devices.common import integrate
 
         return integrate.advancing(self.rate, self.next_break_point, self.after)
+
+    @cached_property
+    def compiled_speeds(self) -> Any:
+        """Return the loop that gives the rate of every cell, compiled once."""
+        from hwloop_sim.devices.common import integrate
+
+        return integrate.moving(self.rate, self.next_break_point)
+
+    @cached_property
+    def compiled_behind(self) -> Any:
+        """Return the loop over cells behind resistances, compiled once."""
+        from hwloop_sim.devices.common import behind
+
+        return behind.advancing_behind(self.rate, self.next_break_point)
 
     @cached_property
     def compiled_sequence(self) -> Any:
@@ -207,7 +221,9 @@ class StateDevice(ContinuousDevice):
         return np.clip(state, *self._model.bounds(self._p))
 
     @override
-    def after(self, state: FloatArray, voltage_v: FloatArray, duration_s: float) -> FloatArray:
+    def after(
+        self, state: FloatArray, voltage_v: FloatArray, duration_s: float | FloatArray
+    ) -> FloatArray:
         from hwloop_sim.devices.common import integrate
 
         self._model.refuse_beyond(voltage_v)
@@ -218,6 +234,31 @@ class StateDevice(ContinuousDevice):
             duration_s,
             self._parameters,
         )
+
+    @override
+    def speed_per_s(self, state: FloatArray, voltage_v: FloatArray) -> FloatArray:
+        from hwloop_sim.devices.common import integrate
+
+        self._model.refuse_beyond(voltage_v)
+        own_v = np.broadcast_to(self._sign * voltage_v, state.shape)
+        return integrate.speeds_per_s(self._model.compiled_speeds, state, own_v, self._parameters)
+
+    @override
+    def after_behind(
+        self, state: FloatArray, divider: Divider, duration_s: FloatArray
+    ) -> FloatArray:
+        self._model.refuse_beyond(divider.voltage_v)
+        own = divider.cells
+        moved: FloatArray = self._model.compiled_behind(
+            state.flat[own],
+            self._sign * divider.voltage_v,
+            divider.at_state,
+            divider.rise,
+            divider.fall,
+            duration_s,
+            self._parameters[own if self._parameters.size > 1 else np.zeros_like(own)],
+        )
+        return moved
 
 
 def state_kind(
