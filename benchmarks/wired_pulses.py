@@ -79,7 +79,7 @@ def _cells(case: Case, shape: tuple[int, int], selected: tuple[int, int]) -> Non
 
 
 def both(case: Case, shape: tuple[int, int]) -> tuple[float, float, float, float]:
-    """Return CPU seconds of a frozen and an integrated pulse, and the selected cell's change and error.
+    """Return CPU seconds of a frozen and an integrated pulse, and the selected cell's figures.
 
     The change of its conductance in the pulse, and by how much the frozen one is off, relative.
     """
