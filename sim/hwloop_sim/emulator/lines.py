@@ -43,7 +43,7 @@ class Selection:
 
 
 @dataclass(frozen=True)
-class _Drive:
+class _LineVoltages:
     """Voltages of a tile's lines, (..., n, lines), while each of n cells is selected.
 
     ``on``: (rows, 1), 0 where transistors keep the cells of a row off; None where there are none.
@@ -222,10 +222,10 @@ class ArrayLines:
         While one cell of a map is selected, (..., rows, cols); 0 V in other tiles.
         """
         tile = selection.tile
-        drive = self._drive(pulse, tile, np.array([selection.row]), np.array([selection.col]))
+        lines_v = self._line_v(pulse, tile, np.array([selection.row]), np.array([selection.col]))
         shape = np.broadcast_shapes(pulse.amplitude_v.shape, cells.conductance_s.shape)
-        points = terminals(cells.conductance_s[tile.place].shape, drive.row_v, drive.col_v)
-        simple = cells.linear and drive.on is None and self._floating is None
+        points = terminals(cells.conductance_s[tile.place].shape, lines_v.row_v, lines_v.col_v)
+        simple = cells.linear and lines_v.on is None and self._floating is None
         wires = self._pulse_wires or Wires()
 
         def every_v() -> FloatArray:
@@ -233,7 +233,7 @@ class ArrayLines:
                 own_s = np.ascontiguousarray(cells.conductance_s[tile.place])
                 own_v = solve_between(own_s, points, wires).cell_v[..., 0, :, :]
             else:
-                own_v = self._driven_v(cells, tile, drive)[..., 0, :, :]
+                own_v = self._driven_v(cells, tile, lines_v)[..., 0, :, :]
             if own_v.shape == shape:
                 return own_v
             padded_v = np.zeros(shape)
@@ -338,11 +338,13 @@ class ArrayLines:
 
         ``linear_conductance_s``: of linear cells, if not those that they have now.
         """
-        return self._driven_v(cells, tile, self._drive(pulse, tile, row, col), linear_conductance_s)
+        return self._driven_v(
+            cells, tile, self._line_v(pulse, tile, row, col), linear_conductance_s
+        )
 
-    def _drive(
+    def _line_v(
         self, pulse: PulseMap, tile: Tile, row: NDArray[np.intp], col: NDArray[np.intp]
-    ) -> _Drive:
+    ) -> _LineVoltages:
         """Return the voltages of a tile's lines while each of n cells is selected."""
         own_v = pulse.amplitude_v[tile.place]
         shape = own_v.shape[-2:]
@@ -352,18 +354,18 @@ class ArrayLines:
         # In a 1T1R array the transistors of the other rows are off and take the voltage.
         if self._scheme == "1T1R":
             on = (np.arange(shape[0]) == row[0]).astype(np.float64)[:, None]
-        return _Drive(rows * amplitude_v, cols * amplitude_v, on)
+        return _LineVoltages(rows * amplitude_v, cols * amplitude_v, on)
 
     def _driven_v(
         self,
         cells: ConductingCells,
         tile: Tile,
-        drive: _Drive,
+        lines_v: _LineVoltages,
         linear_conductance_s: FloatArray | None = None,
     ) -> FloatArray:
         """Return the voltages of a tile's cells, (..., n, rows, cols), as :meth:`_cell_v`."""
-        wires, on = self._pulse_wires or Wires(), drive.on
-        row_v, col_v = drive.row_v, drive.col_v
+        wires, on = self._pulse_wires or Wires(), lines_v.on
+        row_v, col_v = lines_v.row_v, lines_v.col_v
         if cells.linear:
             known = cells.conductance_s if linear_conductance_s is None else linear_conductance_s
             own_conductance_s = known[tile.place] if on is None else known[tile.place] * on
