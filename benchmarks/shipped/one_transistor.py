@@ -16,19 +16,29 @@ from hwloop.types import FloatArray
 from hwloop_sim.calibrate.method import Task
 from hwloop_sim.calibrate.one_transistor.calibrate import SweepCalibration, calibrate_sweeps
 from hwloop_sim.calibrate.one_transistor.emulation import MODEL
+from hwloop_sim.calibrate.one_transistor.sweeps import Sweeps
 from hwloop_sim.devices.common.filament import filament_conductance_s
+from hwloop_sim.effects.acceleration import BOLTZMANN_EV_PER_K
 
 NAME = "levy2021_1t1r"
 SEED = 1
 _CELLS, _CHIP = "rram_1t1r_mlc", "rram_1t1r_reliability"
-_FILES = (
+_FILES: tuple[tuple[str, dict[str, str]], ...] = (
     ("set-sweep-wl-noreset-200ns-step-0.05-7-30-20.csv.gz", {"line": "bit"}),
     ("reset-sweep-sl-200ns-step-0.05-7-30-20.csv.gz", {"line": "source"}),
+    ("set-sweep-wl-200ns-step-0.05-9-21-20.csv.gz", {"line": "bit"}),
+    ("reset-sweep-sl-200ns-step-0.05-9-21-20.csv.gz", {"line": "source"}),
     ("cycling-5-1-20.csv.gz", {}),
 )
 _LEVELS, _WINDOW_CONDUCTANCE_S = 32, 7.5e-6
-_SETTLED_CONDUCTANCE_S = 100e-6
-"""Conductance, siemens, below which levels had relaxed before they were read."""
+_LEAST_LEVEL_CONDUCTANCE_S = 40e-6
+"""Conductance, siemens, below which the windows of the levels are not known."""
+_HIGH_STATE_CONDUCTANCE_S = 60e-6
+"""Conductance, siemens, up to which telegraph noise is counted."""
+_JUMP = 0.1
+"""Least change of ln G between two reads that counts as a jump: five times the white noise."""
+_BAKE_K, _BAKE_TAU_S = 353.15, 600.0
+"""Temperature of the bake, and a third of its half hour."""
 _LEAST_CONDUCTANCE_S, _MOST_CONDUCTANCE_S = 1e-6, 300e-6
 """Fresh window of ``endurance``, siemens: so wide that it limits no fresh cell."""
 
@@ -45,14 +55,20 @@ def contents(folder: Path) -> dict[str, Any]:
     r_ohm = fitted.growth.r_series_ohm
     data["parameters"]["forming"] = forming(folder, r_ohm)
     data["validity"]["high_v"] = float(formed(folder)[0].max())
-    found = [flicker(folder, r_ohm), relaxation(folder, r_ohm), endurance(folder)]
-    data["effects"] = [*data["effects"], *found]
+    data["effects"] = [
+        *data["effects"],
+        flicker(folder, r_ohm, fitted.noise.series_exponent),
+        telegraph(folder, fitted.gates[0], r_ohm),
+        relaxation(folder, r_ohm),
+        bake(folder, r_ohm),
+        endurance(folder),
+    ]
     data["uncertainty"]["effects"] = data["uncertainty"]["effects"][:1]
     return data
 
 
 def fit(folder: Path) -> SweepCalibration:
-    """Fit both sweeps, with the cycling test."""
+    """Fit the sweeps of both days, with the cycling test."""
     with tempfile.TemporaryDirectory() as place:
         paths = list(_imported(folder / _CELLS, Path(place)))
         return calibrate_sweeps(Task(MODEL, paths, seed=SEED))
@@ -92,21 +108,22 @@ def forming(folder: Path, r_series_ohm: float) -> dict[str, Any]:
     }
 
 
-def flicker(folder: Path, r_series_ohm: float) -> dict[str, Any]:
+def flicker(folder: Path, r_series_ohm: float, series_exponent: float) -> dict[str, Any]:
     """Estimate flicker noise from 10,000 reads of one cell, less their white noise.
 
-    White noise is estimated from the differences of successive reads; all relative to the
-    filament's conductance.
+    White noise is estimated from the differences of successive reads. One cell does not show how
+    either depends on the conductance: ``series_exponent`` is that of the white noise of the sweeps.
     """
     table = np.loadtxt(folder / _CHIP / "ret1.csv.gz", delimiter=",")
     time_s, seen_conductance_s = table[:, 1], table[:, 3]
     mean_conductance_s = seen_conductance_s.mean()
     left = seen_conductance_s.var() - np.diff(seen_conductance_s).var() / 2
-    shown = 1 - mean_conductance_s * r_series_ohm
+    shown = (1 - mean_conductance_s * r_series_ohm) ** series_exponent
     return {
         "effect": "flicker_noise",
         "fraction": float(np.sqrt(left) / mean_conductance_s / shown),
         "series_ohm": r_series_ohm,
+        "series_exponent": series_exponent,
         "low_hz": float(1 / np.ptp(time_s)),
         "high_hz": float(1 / (2 * np.median(np.diff(time_s)))),
     }
@@ -124,25 +141,101 @@ def relaxed(folder: Path) -> Iterator[tuple[FloatArray, FloatArray]]:
         yield before_conductance_s[level == one], after_conductance_s[level == one]
 
 
-def relaxation(folder: Path, r_series_ohm: float) -> dict[str, Any]:
-    """Estimate relaxation as the spread of a level before the bake, less that of its window.
+def telegraph(folder: Path, gate: Sweeps, r_series_ohm: float) -> dict[str, Any]:
+    """Estimate telegraph noise from the jumps between pairs of reads in the high-resistance state.
 
-    The median over the levels. How far the mean moved, and when, is unknown: cells were read
-    minutes after they were written.
+    The medians of their size and, of the times between them, the mean. Reads of the sweeps have no
+    times: they are taken as far apart as the 10,000 of the same bench.
+    """
+    logs, off = gate.read_pairs()
+    of_high = np.abs(off[np.exp(logs) < _HIGH_STATE_CONDUCTANCE_S])
+    jumps = np.log(of_high[of_high > _JUMP])
+    time_s = np.loadtxt(folder / _CHIP / "ret1.csv.gz", delimiter=",")[:, 1]
+    dwell_s = float(np.median(np.diff(time_s))) * of_high.size / jumps.size
+    return {
+        "effect": "random_telegraph",
+        "amplitude": float(-np.expm1(-np.exp(np.median(jumps)))),
+        "amplitude_sigma": float(jumps.std(ddof=1)),
+        "capture_s": dwell_s,
+        "emission_s": dwell_s,
+        "time_sigma": 1.0,
+        "series_ohm": r_series_ohm,
+    }
+
+
+def _law(deviations: FloatArray, shown: FloatArray) -> tuple[float, float]:
+    """Fit deviation = sigma · shown^exponent by its logarithm; return sigma and exponent."""
+    exponent, level = (
+        np.polynomial.Polynomial.fit(np.log(shown), np.log(deviations), 1).convert().coef[::-1]
+    )
+    return float(np.exp(level)), float(exponent)
+
+
+def relaxation(folder: Path, r_series_ohm: float) -> dict[str, Any]:
+    """Estimate relaxation as the spread of levels before the bake, less that of their window.
+
+    How far the mean moved, and when, is unknown: cells were read minutes after they were written.
     """
     found = []
     for before_conductance_s, _ in relaxed(folder):
         median_conductance_s = float(np.median(before_conductance_s))
-        if median_conductance_s < _SETTLED_CONDUCTANCE_S:
-            continue
-        own_conductance_s = np.sqrt(
-            max(before_conductance_s.var(ddof=1) - _WINDOW_CONDUCTANCE_S**2 / 12, 0.0)
-        )
-        found.append(
-            own_conductance_s / median_conductance_s / (1 - median_conductance_s * r_series_ohm)
-        )
-    sigma = float(np.median(found))
-    return {"effect": "relaxation", "sigma": sigma, "tau_s": 1.0, "series_ohm": r_series_ohm}
+        own = before_conductance_s.var(ddof=1) - _WINDOW_CONDUCTANCE_S**2 / 12
+        if median_conductance_s > _LEAST_LEVEL_CONDUCTANCE_S and own > 0:
+            shown = 1 - median_conductance_s * r_series_ohm
+            found.append((np.sqrt(own) / median_conductance_s, shown))
+    sigma, exponent = _law(*np.array(found).T)
+    return {
+        "effect": "relaxation",
+        "sigma": sigma,
+        "tau_s": 1.0,
+        "series_ohm": r_series_ohm,
+        "series_exponent": exponent,
+    }
+
+
+def bake(folder: Path, r_series_ohm: float) -> dict[str, Any]:
+    """Estimate what half an hour at 80 °C does to levels, as relaxation that temperature speeds up.
+
+    ``activation_ev``: slope of the logarithm of the time to a bit error rate over 1/kT.
+    """
+    found = []
+    for before_conductance_s, after_conductance_s in relaxed(folder):
+        median_conductance_s = float(np.median(before_conductance_s))
+        if median_conductance_s > _LEAST_LEVEL_CONDUCTANCE_S:
+            change = after_conductance_s / before_conductance_s - 1
+            middle = float(np.median(change))
+            deviation = 1.4826 * float(np.median(np.abs(change - middle)))
+            found.append((middle, deviation, 1 - median_conductance_s * r_series_ohm))
+    middle, deviation, shown = np.array(found).T
+    sigma, exponent = _law(deviation, shown)
+    return {
+        "effect": "relaxation",
+        "mean": float(np.median(middle / shown**exponent)),
+        "sigma": sigma,
+        "tau_s": _BAKE_TAU_S,
+        "series_ohm": r_series_ohm,
+        "series_exponent": exponent,
+        "activation_ev": activation_ev(folder),
+        "reference_k": _BAKE_K,
+    }
+
+
+def activation_ev(folder: Path) -> float:
+    """Estimate the activation energy of retention from bit error rates at three temperatures.
+
+    Least squares of ln t: a line in 1/kT, and a parabola in the probit of the rate for each number
+    of bits.
+    """
+    from scipy.stats import norm
+
+    bits, kelvin, time_s, rate = np.loadtxt(
+        folder / _CELLS / "ber-time-temp.csv", delimiter=",", skiprows=1
+    ).T
+    of_bits = [bits == one for one in np.unique(bits)]
+    terms = [1 / (BOLTZMANN_EV_PER_K * kelvin)]
+    for one in of_bits:
+        terms += [one, one * norm.ppf(rate), one * norm.ppf(rate) ** 2]
+    return float(np.linalg.lstsq(np.array(terms).T.astype(float), np.log(time_s))[0][0])
 
 
 def endurance(folder: Path) -> dict[str, Any]:

@@ -23,6 +23,7 @@ pulse by pulse instead; with ``redraw``, RESET draws levels that may lie above t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, ClassVar
 
 import numpy as np
@@ -31,6 +32,7 @@ from typing_extensions import override
 
 from hwloop.array.operations import PulseMap
 from hwloop.errors import Unsupported
+from hwloop.messages import nearest
 from hwloop.settings.units import (
     Number,
     PositiveOhm,
@@ -41,7 +43,7 @@ from hwloop.settings.units import (
 )
 from hwloop.types import BoolArray, FloatArray
 from hwloop_sim.cells.device import Device, DeviceKind
-from hwloop_sim.cells.variability import draw_initial
+from hwloop_sim.cells.variability import ParameterSpread, draw_initial
 from hwloop_sim.devices.common.filament import (
     Cycles,
     Forming,
@@ -51,6 +53,7 @@ from hwloop_sim.devices.common.filament import (
     cell_conductance_s,
     filament_conductance_s,
     grown_conductance_s,
+    reset_share,
 )
 from hwloop_sim.devices.common.state_device import StateSettings, drawn_parameters, per_cell
 
@@ -68,6 +71,7 @@ class OneTransistorSettings(StateSettings):
 
     spreadable: ClassVar = (
         "r_series_ohm",
+        "r_divider_ohm",
         "set_conductance_s_per_v2",
         "v_transistor_v",
         "v_set_v",
@@ -94,6 +98,8 @@ class OneTransistorSettings(StateSettings):
     forming: Forming | None = None
     unsteadiness: Annotated[Number, Field(ge=0, le=3)] = 0.0
     v_follower_v: PositiveVolt | None = None
+    r_divider_ohm: PositiveOhm = 3000.0
+    array_spread: Mapping[str, ParameterSpread] = {}
 
     @model_validator(mode="after")
     def _levels(self) -> OneTransistorSettings:
@@ -103,6 +109,12 @@ class OneTransistorSettings(StateSettings):
                 f" min_conductance_s {self.min_conductance_s:g} to"
                 f" below 1 / r_series_ohm = {1 / self.r_series_ohm:g}"
             )
+        for name in self.array_spread:
+            if name not in self.spreadable:
+                raise ValueError(
+                    f"array_spread: {name!r} is no parameter that can be"
+                    f" spread{nearest(name, self.spreadable)}"
+                )
         if self.pristine and self.initial is not None:
             raise ValueError("initial: pristine cells begin at min_conductance_s; leave it out")
         return self
@@ -125,6 +137,9 @@ class OneTransistor(Device):
     ) -> None:
         nominal = {name: float(getattr(settings, name)) for name in settings.spreadable}
         self._p = per_cell(drawn_parameters(nominal, settings, shape, rng), shape)
+        for name, spread in settings.array_spread.items():
+            of_arrays = spread.factors((*shape[:-2], 1, 1), rng)
+            setattr(self._p, name, getattr(self._p, name) * of_arrays)
         self._sign = -1.0 if settings.flipped else 1.0
         self._sigma = {name: getattr(settings, name) for name in _SCATTERS}
         self._low_conductance_s = settings.min_conductance_s
@@ -267,29 +282,48 @@ class OneTransistor(Device):
                 self._cycles.note_reset(resetting, passed_v)
 
     def _redrawn(self, passed_v: FloatArray, width_s: float, cycles: Cycles) -> None:
-        begins_v = self._p.v_reset_v + cycles.begins_v
-        resetting = (passed_v > begins_v) & (passed_v >= cycles.strongest_v)
+        """Draw what a RESET leaves of the filaments whose voltage exceeds their onset."""
+        r_ohm, first = self._p.r_divider_ohm, cycles.strongest_v == 0
+        own_conductance_s = filament_conductance_s(self._conductance_s, r_ohm)
+        cycles.note_start(first, own_conductance_s)
+        divider = cycles.start_conductance_s * r_ohm
+        onset_v = np.maximum(self._p.v_reset_v + cycles.begins_v, 0.0)
+        resetting = (passed_v >= cycles.strongest_v) & (passed_v > onset_v * (1 + divider))
         if not resetting.any():
             return
-        first = resetting & (cycles.strongest_v == 0)
         cycles.again(resetting & ~first)
-        level_conductance_s = self._level_conductance_s(passed_v - begins_v)
-        # A cell that has hardly begun to RESET scatters as little as it has moved.
-        drawn_conductance_s = level_conductance_s * np.exp(
-            (1 - level_conductance_s / self._high_conductance_s) * cycles.level
+        cycles.share[resetting] = self._left(resetting, passed_v, divider, onset_v, cycles)
+        drawn_conductance_s = (
+            cycles.start_conductance_s * cycles.share * np.exp((1 - cycles.share) * cycles.level)
         )
-        here_conductance_s = self._conductance_s
         drawn_conductance_s = np.where(
-            first, np.minimum(drawn_conductance_s, here_conductance_s), drawn_conductance_s
+            first, np.minimum(drawn_conductance_s, own_conductance_s), drawn_conductance_s
         )
-        drawn_conductance_s = np.clip(
-            drawn_conductance_s, self._low_conductance_s, self._high_conductance_s
+        aim_conductance_s = np.clip(
+            cell_conductance_s(drawn_conductance_s, r_ohm),
+            self._low_conductance_s,
+            self._high_conductance_s,
         )
-        after_conductance_s = drawn_conductance_s + (
-            here_conductance_s - drawn_conductance_s
+        after_conductance_s = aim_conductance_s + (
+            self._conductance_s - aim_conductance_s
         ) * np.exp(-width_s / self._p.tau_s)
-        self._conductance_s = np.where(resetting, after_conductance_s, here_conductance_s)
+        self._conductance_s = np.where(resetting, after_conductance_s, self._conductance_s)
         cycles.note_reset(resetting, passed_v)
+
+    def _left(
+        self,
+        which: BoolArray,
+        passed_v: FloatArray,
+        divider: FloatArray,
+        onset_v: FloatArray,
+        cycles: Cycles,
+    ) -> FloatArray:
+        """Return the share that a RESET leaves of the filaments of ``which`` cells."""
+        p = self._p
+        floor_conductance_s = filament_conductance_s(p.reset_floor_conductance_s, p.r_divider_ohm)
+        least = np.minimum(floor_conductance_s / cycles.start_conductance_s, 1.0)
+        terms = (passed_v, divider, least, onset_v, p.v_slope_v, cycles.share)
+        return reset_share(*(np.broadcast_to(one, which.shape)[which] for one in terms))
 
     def _level_conductance_s(self, beyond_v: FloatArray) -> FloatArray:
         """Return the level of a RESET that exceeds its onset by ``beyond_v``, siemens."""

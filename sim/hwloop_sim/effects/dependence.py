@@ -11,19 +11,23 @@ from hwloop.settings.model import Settings
 from hwloop.settings.units import Number, PositiveOhm, PositiveSiemens
 from hwloop.types import FloatArray
 
+SeriesExponent = Annotated[Number, Field(ge=0, le=4)]
+
 
 class Dependence(Settings):
     """The law σ_G/G = ``fraction`` · (G/``reference_conductance_s``)^``exponent``.
 
     Without an exponent, σ_G/G is ``fraction``. ``series_ohm``: R_s, a noiseless resistance in
-    series with the noisy part; the cell then shows 1 − G R_s of the noise, and none where it
-    conducts 1/R_s or more.
+    series with the noisy part; the cell then shows (1 − G R_s)^``series_exponent`` of the noise,
+    and none where it conducts 1/R_s or more. The exponent is 1 where the noisy part's own relative
+    noise is constant, and 2 where it falls as 1/(1 + g R_s) of that part's conductance g.
     """
 
     fraction: Annotated[Number, Field(ge=0, le=1)]
     exponent: Annotated[Number, Field(ge=-2, le=2)] = 0.0
     reference_conductance_s: PositiveSiemens | None = None
     series_ohm: PositiveOhm | None = None
+    series_exponent: SeriesExponent = 1.0
 
     @model_validator(mode="after")
     def _complete(self) -> Dependence:
@@ -35,7 +39,9 @@ class Dependence(Settings):
 
     def sigma_conductance_s(self, conductance_s: FloatArray) -> FloatArray:
         """Return the standard deviation of the conductance, siemens; 0 at 0 S."""
-        shown = 1.0 if self.series_ohm is None else shown_of_series(conductance_s, self.series_ohm)
+        shown: FloatArray | float = 1.0
+        if self.series_ohm is not None:
+            shown = shown_of_series(conductance_s, self.series_ohm) ** self.series_exponent
         if not self.exponent or self.reference_conductance_s is None:
             return self.fraction * shown * conductance_s
         relative = conductance_s / self.reference_conductance_s

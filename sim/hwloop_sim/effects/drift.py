@@ -16,15 +16,13 @@ from pydantic import Field, model_validator
 from typing_extensions import override
 
 from hwloop.array.operations import PulseMap
-from hwloop.settings.model import Settings
-from hwloop.settings.units import ElectronVolt, Fraction, Kelvin, Number, PositiveSecond, Siemens
+from hwloop.settings.units import Fraction, Number, PositiveSecond, Siemens
 from hwloop.types import BoolArray, FloatArray
 from hwloop_sim.cells.effect import Effect, EffectKind
+from hwloop_sim.effects.acceleration import Acceleration
 
-BOLTZMANN_EV_PER_K = 8.617333262e-5  # CODATA 2018
 
-
-class DriftSettings(Settings):
+class DriftSettings(Acceleration):
     """Settings of drift: a power law, or an exponential approach.
 
     ``nu``, ``nu_sigma``, ``t0_s``: of the power law; ``tau_s``, ``rest_conductance_s``: of the
@@ -37,9 +35,6 @@ class DriftSettings(Settings):
     t0_s: PositiveSecond = 1.0
     tau_s: PositiveSecond | None = None
     rest_conductance_s: Annotated[Siemens, Field(ge=0)] | None = None
-    activation_ev: Annotated[ElectronVolt, Field(ge=0, le=5)] = 0.0
-    temperature_k: Annotated[Kelvin, Field(gt=0, le=1000)] = 300.0
-    reference_k: Annotated[Kelvin, Field(gt=0, le=1000)] = 300.0
 
     @model_validator(mode="after")
     def _some(self) -> DriftSettings:
@@ -47,18 +42,7 @@ class DriftSettings(Settings):
             raise ValueError("tau_s and rest_conductance_s go together")
         if (self.nu == 0 and self.nu_sigma == 0) == (self.tau_s is None):
             raise ValueError("give nu or nu_sigma for a power law, or tau_s for an exponential one")
-        if self.acceleration_exponent > 100:
-            raise ValueError(
-                f"time would run exp({self.acceleration_exponent:.0f}) times as fast;"
-                " the exponent must not exceed 100"
-            )
         return self
-
-    @property
-    def acceleration_exponent(self) -> float:
-        """Return (Eₐ/k)(1/T_ref − 1/T), the logarithm of the acceleration by temperature."""
-        inverse = 1 / self.reference_k - 1 / self.temperature_k
-        return self.activation_ev / BOLTZMANN_EV_PER_K * inverse
 
 
 class Drift(Effect):

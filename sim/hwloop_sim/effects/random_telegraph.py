@@ -6,7 +6,8 @@ over the cells. Between two moments dt apart it is advanced exactly: with 1/τ =
 the equilibrium occupation p = τ_e/(τ_c + τ_e), P(filled) = p + (s − p) · exp(−dt/τ) from s = 0 or
 1. The noise of one trap is a Lorentzian, S(f) = 4 (a G)² p (1 − p) τ / [1 + (2πfτ)²]. Source: S.
 Machlup, J. Appl. Phys. 25, 341 (1954); in resistive memory D. Ielmini et al., Appl. Phys. Lett. 96,
-053503 (2010). The amplitude is fixed for a cell, at most 1, and follows its conductance.
+053503 (2010). The amplitude is fixed for a cell, at most 1, and follows its conductance. With
+``series_ohm`` it is that of a thin filament: the cell shows (1 − G R_s)^``series_exponent`` of it.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ from pydantic import Field
 from typing_extensions import override
 
 from hwloop.settings.model import Settings
-from hwloop.settings.units import Number, PositiveSecond
+from hwloop.settings.units import Number, PositiveOhm, PositiveSecond
 from hwloop.types import FloatArray
 from hwloop_sim.cells.effect import Effect, EffectKind
+from hwloop_sim.effects.dependence import SeriesExponent, shown_of_series
 
 _Part = Annotated[Number, Field(ge=0, le=1)]
 _LogSigma = Annotated[Number, Field(ge=0, le=5)]
@@ -29,7 +31,8 @@ _LogSigma = Annotated[Number, Field(ge=0, le=5)]
 class RandomTelegraphSettings(Settings):
     """Settings of random telegraph noise: medians, with sigmas of the logarithm.
 
-    ``amplitude``: a; ``capture_s``, ``emission_s``: τ_c, τ_e.
+    ``amplitude``: a; ``capture_s``, ``emission_s``: τ_c, τ_e. ``series_ohm``: R_s. The exponent is
+    2 by default: one for the series resistance, one as a trap blocks less of a thicker filament.
     """
 
     trapped: _Part = 1.0
@@ -38,6 +41,8 @@ class RandomTelegraphSettings(Settings):
     capture_s: PositiveSecond
     emission_s: PositiveSecond
     time_sigma: _LogSigma = 0.0
+    series_ohm: PositiveOhm | None = None
+    series_exponent: SeriesExponent = 2.0
 
 
 class RandomTelegraph(Effect):
@@ -49,6 +54,7 @@ class RandomTelegraph(Effect):
         self, settings: RandomTelegraphSettings, shape: tuple[int, ...], rng: np.random.Generator
     ) -> None:
         self._rng = rng
+        self._series_ohm, self._series_exponent = settings.series_ohm, settings.series_exponent
         has_trap = rng.random(shape) < settings.trapped
         drawn = settings.amplitude * rng.lognormal(0, settings.amplitude_sigma, shape)
         self._amplitude = np.where(has_trap, np.minimum(drawn, 1.0), 0.0)
@@ -67,7 +73,10 @@ class RandomTelegraph(Effect):
 
     @override
     def seen(self, conductance_s: FloatArray) -> FloatArray:
-        shown_conductance_s: FloatArray = conductance_s * (1 - self._amplitude * self._filled)
+        part = self._amplitude * self._filled
+        if self._series_ohm is not None:
+            part = part * shown_of_series(conductance_s, self._series_ohm) ** self._series_exponent
+        shown_conductance_s: FloatArray = conductance_s * (1 - part)
         return shown_conductance_s
 
 

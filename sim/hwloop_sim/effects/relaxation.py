@@ -7,7 +7,8 @@ the form is the stretched exponential usual for relaxation (R. Kohlrausch, 1854)
 grows towards the middle states is measured on 1T1R cells by B. Q. Le, A. Levy et al., IEEE Trans.
 Electron Devices 68, 4397 (2021), doi:10.1109/TED.2021.3097975: standard deviation 3 to 7 µS before
 and 4 to 21 µS after 30 min at 80 °C. With ``series_ohm`` the deviation is that of the part in
-series with it, of which the cell shows 1 − G₀ R_s. 1 + d is held at 0.
+series with it, of which the cell shows (1 − G₀ R_s)^``series_exponent``. Temperature counts as
+time, see :mod:`hwloop_sim.effects.acceleration`. 1 + d is held at 0.
 """
 
 from __future__ import annotations
@@ -19,17 +20,18 @@ from pydantic import Field
 from typing_extensions import override
 
 from hwloop.array.operations import PulseMap
-from hwloop.settings.model import Settings
 from hwloop.settings.units import Fraction, Number, PositiveOhm, PositiveSecond
 from hwloop.types import BoolArray, FloatArray
 from hwloop_sim.cells.effect import Effect, EffectKind
-from hwloop_sim.effects.dependence import shown_of_series
+from hwloop_sim.effects.acceleration import Acceleration
+from hwloop_sim.effects.dependence import SeriesExponent, shown_of_series
 
 
-class RelaxationSettings(Settings):
+class RelaxationSettings(Acceleration):
     """Settings of relaxation.
 
-    ``mean``, ``sigma``: of the final deviation relative to G; ``tau_s``, ``beta``: of its course.
+    ``mean``, ``sigma``: of the final deviation relative to G; ``tau_s``, ``beta``: of its course,
+    at ``reference_k``.
     """
 
     mean: Annotated[Number, Field(gt=-1, lt=1)] = 0.0
@@ -37,6 +39,7 @@ class RelaxationSettings(Settings):
     tau_s: PositiveSecond
     beta: Annotated[Number, Field(gt=0, le=1)] = 1.0
     series_ohm: PositiveOhm | None = None
+    series_exponent: SeriesExponent = 1.0
 
 
 class Relaxation(Effect):
@@ -47,6 +50,7 @@ class Relaxation(Effect):
     ) -> None:
         self._settings = settings
         self._rng = rng
+        self._faster = np.exp(settings.acceleration_exponent)
         self._final = np.zeros(shape)
         self._age_s = np.zeros(shape)
 
@@ -58,7 +62,8 @@ class Relaxation(Effect):
         settings = self._settings
         drawn = self._rng.normal(settings.mean, settings.sigma, after_conductance_s.shape)
         if settings.series_ohm is not None:
-            drawn = drawn * shown_of_series(after_conductance_s, settings.series_ohm)
+            shown = shown_of_series(after_conductance_s, settings.series_ohm)
+            drawn = drawn * shown**settings.series_exponent
         self._final = np.where(moved, np.maximum(drawn, -1.0), self._final)
         self._age_s = np.where(moved, 0.0, self._age_s)
         return after_conductance_s
@@ -72,7 +77,7 @@ class Relaxation(Effect):
     @override
     def elapsed(self, conductance_s: FloatArray, duration_s: float) -> FloatArray:
         before = 1 + self._final * self._progress(self._age_s)
-        self._age_s = self._age_s + duration_s
+        self._age_s = self._age_s + duration_s * self._faster
         after = 1 + self._final * self._progress(self._age_s)
         factor = np.divide(after, before, out=np.zeros_like(after), where=before > 0)
         return conductance_s * factor

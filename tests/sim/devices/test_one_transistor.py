@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from hwloop.array.operations import PulseMap
+from hwloop.errors import ConfigError
 from tests.sim.devices.models import make, pulses
 
 QUIET = {"set_sigma": 0.0, "reset_sigma": 0.0}
@@ -135,3 +136,27 @@ def test_set_never_lowers_and_reset_never_raises() -> None:
         after = device.conductance_s.copy()
         device.pulse(pulses(device, -1.7, 1e-7, 3, 4.0))
         assert (device.conductance_s <= after).all()
+
+
+def test_cells_of_one_array_share_what_differs_between_arrays() -> None:
+    spread = {"v_reset_v": {"sigma": 0.05}}
+    device = make("one_transistor", (3000, 1, 2), **QUIET, array_spread=spread, initial=2.5e-4)
+    device.pulse(pulses(device, -1.7, 1e-6, gate_v=4.0))
+    seen_conductance_s = device.conductance_s[:, 0]
+    np.testing.assert_array_equal(seen_conductance_s[:, 0], seen_conductance_s[:, 1])
+    # Level = G_f + (1/R_s - G_f) e^(-(u - v_reset)/v_slope), solved for the v_reset of each array.
+    floor_conductance_s, high_conductance_s = 21.2e-6, 1 / 3970
+    own_v = 1.7 + 0.104 * np.log(
+        (seen_conductance_s[:, 0] - floor_conductance_s)
+        / (high_conductance_s - floor_conductance_s)
+    )
+    begun = own_v < 1.69
+    assert np.mean(own_v < 1.56) == pytest.approx(0.5, abs=0.03)
+    # One deviation below the median lies 16 %.
+    assert np.mean(own_v < 1.56 * np.exp(-0.05)) == pytest.approx(0.159, abs=0.02)
+    assert begun.mean() > 0.9
+
+
+def test_a_spread_of_arrays_of_what_is_no_parameter_is_refused_with_the_nearest() -> None:
+    with pytest.raises(ConfigError, match=r"array_spread: 'v_rest_v'.*did you mean 'v_reset_v'"):
+        make("one_transistor", array_spread={"v_rest_v": {"sigma": 0.1}})

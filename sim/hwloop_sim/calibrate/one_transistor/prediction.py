@@ -11,6 +11,7 @@ import numpy as np
 from hwloop.types import FloatArray
 from hwloop_sim.calibrate.distribution import REPEATS, Distribution
 from hwloop_sim.calibrate.one_transistor.emulation import emulate
+from hwloop_sim.calibrate.one_transistor.read_noise import ReadNoise
 from hwloop_sim.calibrate.one_transistor.sweeps import Sweeps
 
 _MOST_SWEEPS = 0.95
@@ -66,12 +67,12 @@ def predict(
     rng: np.random.Generator,
     *,
     of_gate: bool,
-    noise: float,
+    noise: ReadNoise,
 ) -> SweepPrediction:
     """Emulate the held-out sweeps with new cells, each from its first conductance, and compare.
 
-    ``found``: settings of the device. ``fitted``: sweeps of the other half. ``noise``: of a read,
-    as a fraction of the filament's conductance.
+    ``found``: settings of the device. ``fitted``: sweeps of the other half. ``noise``: of each
+    read.
     """
     every_conductance_s = emulate(found, held_out, rng, draws=REPEATS, of_gate=of_gate, noise=noise)
     emulated_conductance_s = np.where(

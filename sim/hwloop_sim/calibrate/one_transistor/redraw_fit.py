@@ -6,6 +6,7 @@ of the measured ones; see :mod:`hwloop_sim.calibrate.one_transistor.simulated_mo
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,19 +17,26 @@ from hwloop.types import FloatArray
 from hwloop_sim.calibrate.one_transistor.emulation import emulate
 from hwloop_sim.calibrate.one_transistor.growth_fit import DRAWS, GrowthFit, parameters
 from hwloop_sim.calibrate.one_transistor.line_moments import HALF, LineMoments
+from hwloop_sim.calibrate.one_transistor.read_noise import ReadNoise
 from hwloop_sim.calibrate.one_transistor.simulated_moments import Match, match_moments
 from hwloop_sim.calibrate.one_transistor.sweeps import Sweeps
-from hwloop_sim.calibrate.one_transistor.unknowns import Unknowns
+from hwloop_sim.calibrate.one_transistor.unknowns import Unknowns, of_day
 
 _LEAST_SWEEPS = 20
 _ALIVE = 0.7
 """Share of the sweeps that run to the last pulse that is used."""
+_RUNNING = 0.25
+"""Least share of the sweeps that still run at the last voltage that is emulated."""
 _LEAST_BEYOND = 5
 _AHEAD_V = 0.3
 _FALLEN = 0.1
 _OF_PATH = 5
 _SEED = 2
 FLOOR = "reset_floor_conductance_s"
+OF_DAY = ("v_reset_v",)
+"""Parameters that differ from day to day."""
+DIVIDER = 0.88
+"""Ratio of ``r_divider_ohm`` to ``r_series_ohm`` where only one day was swept."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,37 +49,63 @@ class RedrawFit:
 
     match: Match
     values: dict[str, float]
+    left_out: Sequence[str]
+
+
+def fit_redraw(days: Sequence[Sweeps], growth: GrowthFit, noise: ReadNoise) -> RedrawFit:
+    """Fit the state after a RESET to source-line sweeps of one day or several.
+
+    ``growth``: fit to the same cells. ``noise``: of each read. Days share all parameters but the
+    onset. Sweeps of one day, which begin alike, do not determine ``r_divider_ohm``. Raises
+    :class:`ConfigError` or :class:`NotConverged` with the file and what it does not show.
+    """
+    every = [_day(sweeps) for sweeps in days]
+    start = _start(every[0].seen, growth)
+    known = {} if len(days) > 1 else {"r_divider_ohm": start.pop("r_divider_ohm")}
+    for day in range(1, len(days)):
+        start |= {f"day{day}.{name}": 0.0 for name in OF_DAY}
+    unknowns = Unknowns(start)
+
+    def simulate(numbers: FloatArray) -> FloatArray:
+        values = growth.match.values | known | unknowns.values(numbers)
+        return np.concatenate(
+            [one.simulate(of_day(values, day), noise) for day, one in enumerate(every)], axis=1
+        )
+
+    seen = np.concatenate([one.seen for one in every])
+    where = ", ".join(sweeps.where for sweeps in days)
+    match = match_moments(simulate, seen, unknowns, where)
+    return RedrawFit(match, known | match.values, [one.left_out for one in every if one.left_out])
+
+
+@dataclass(frozen=True, eq=False)
+class _Day:
+    """Sweeps of one day that are fitted, their moments, and what was left out."""
+
+    part: Sweeps
+    moments: LineMoments
+    seen: FloatArray
     left_out: str
 
+    def simulate(self, values: Mapping[str, float], noise: ReadNoise) -> FloatArray:
+        found = parameters(values, self.part.width_s)
+        rng = np.random.default_rng(_SEED)
+        after_conductance_s = emulate(
+            found, self.part, rng, draws=DRAWS, of_gate=False, noise=noise
+        )
+        return self.moments.of(self.part.until_end(after_conductance_s))
 
-def fit_redraw(
-    sweeps: Sweeps, growth: GrowthFit, noise: float, floor_conductance_s: float | None = None
-) -> RedrawFit:
-    """Fit the state after a RESET to source-line sweeps.
 
-    ``growth``: fit to the same cells. ``floor_conductance_s``: conductance after a strong RESET,
-    siemens, if it is known. ``noise``: of a read, as a fraction of the filament's conductance.
-    Raises :class:`ConfigError` or :class:`NotConverged` with the file and what it does not show.
-    """
+def _day(sweeps: Sweeps) -> _Day:
     usable, lost_v, left_out = _usable(sweeps)
     first = int(np.searchsorted(usable.volts, lost_v.min() - _AHEAD_V))
-    part = usable.from_to(first, usable.volts.size)
+    running = np.isfinite(usable.after_conductance_s).mean(axis=0) >= _RUNNING
+    part = usable.from_to(first, int(np.flatnonzero(running)[-1]) + 1)
     cells = [np.flatnonzero(usable.cell == one) for one in usable.cells]
     beyond = _beyond(usable, lost_v)
     moments = LineMoments(part.volts, part.first_conductance_s, cells, beyond, _along(part))
     seen = moments.of(part.after_conductance_s[None])[0]
-    start = _start(seen, growth)
-    known = {} if floor_conductance_s is None else {FLOOR: floor_conductance_s}
-    unknowns = Unknowns({name: value for name, value in start.items() if name not in known})
-
-    def simulate(numbers: FloatArray) -> FloatArray:
-        found = parameters(growth.match.values | known | unknowns.values(numbers), usable.width_s)
-        rng = np.random.default_rng(_SEED)
-        after_conductance_s = emulate(found, part, rng, draws=DRAWS, of_gate=False, noise=noise)
-        return moments.of(part.until_end(after_conductance_s))
-
-    match = match_moments(simulate, seen, unknowns, sweeps.where)
-    return RedrawFit(match, known | match.values, left_out)
+    return _Day(part, moments, seen, left_out)
 
 
 def _usable(sweeps: Sweeps) -> tuple[Sweeps, FloatArray, str]:
@@ -123,13 +157,14 @@ def _start(seen: FloatArray, growth: GrowthFit) -> dict[str, float]:
     half_v, of_cells_v, within_v = seen[:3]
     deepest_conductance_s = float(np.exp(seen[6]))
     return {
-        "v_reset_v": half_v - 0.07,
-        "v_slope_v": 0.1,
+        "v_reset_v": 0.25 * half_v,
+        "v_slope_v": 0.3,
+        "r_divider_ohm": DIVIDER * growth.r_series_ohm,
         FLOOR: min(0.7 * deepest_conductance_s, 0.3 / growth.r_series_ohm),
         "redraw.cycle_sigma": 0.2,
         "redraw.pulse_sigma": 0.4,
         "redraw.correlation": 0.5,
-        "redraw.v_sigma_v": max(within_v, 0.01),
+        "redraw.v_sigma_v": max(0.25 * within_v, 0.01),
         "spread.v_reset_v": max(of_cells_v / half_v, 0.01),
         "spread.reset_floor_conductance_s": 0.5,
     }

@@ -20,6 +20,8 @@ _LEAST_PULSES = 5
 _LEAST_CELLS = 6
 _LEAST_SWEEPS = 3
 _NEARLY_NONE = 0.1
+_SETTLED = 0.85
+"""Least part of its first conductance at which a cell counts as not moved by a RESET."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,12 +90,18 @@ class Sweeps:
         return self.of(np.isin(self.cell, self.cells[which::2]))
 
     def read_pairs(self) -> tuple[FloatArray, FloatArray]:
-        """Return mean and difference of ln G of pairs of reads without a pulse in between."""
+        """Return mean and difference of ln G of pairs of reads without a pulse in between.
+
+        Leaves out sweeps whose reads before the pulses are one and the same number, and cells that
+        a RESET of the sweep has moved, which settle between the reads.
+        """
         first, second = (
             np.log(self.after_conductance_s[:, :-1]),
             np.log(self.before_conductance_s[:, 1:]),
         )
-        both = np.isfinite(first) & np.isfinite(second)
+        begun = np.log(_SETTLED * self.first_conductance_s)[:, None]
+        read_anew = np.nanmax(second, axis=1) > np.nanmin(second, axis=1)
+        both = np.isfinite(first) & np.isfinite(second) & (first > begun) & read_anew[:, None]
         return (first[both] + second[both]) / 2, second[both] - first[both]
 
 
@@ -104,24 +112,29 @@ def held_logs(after_conductance_s: FloatArray) -> FloatArray:
     return np.asarray(np.take_along_axis(logs, last, -1))
 
 
-def load_sweeps(paths: Sequence[Path]) -> tuple[Sweeps, Sweeps]:
-    """Load the sweep of the gate (SET) and that of the source line (RESET).
+def load_sweeps(paths: Sequence[Path]) -> tuple[list[Sweeps], list[Sweeps]]:
+    """Load the sweeps of the gate (SET) and those of the source line (RESET), one a day or chip.
 
-    The files are imported tables, records or both. Raises :class:`ConfigError` with the file if it
-    holds anything else, and if either sweep is missing or too short to separate cells from cycles.
+    The files are imported tables, records or both; the days of each line are in the order of the
+    files. Raises :class:`ConfigError` with the file if it holds anything else, if either line has
+    no sweep or more than the other, or a sweep is too short to separate cells from cycles.
     """
-    found: dict[bool, Sweeps] = {}
+    found: dict[bool, list[Sweeps]] = {True: [], False: []}
     for path in paths:
         for of_gate, sweeps in _of_record(path) if is_record(path) else _of_table(path):
-            if of_gate in found:
-                line = "gate" if of_gate else "source line"
-                raise ConfigError(f"is a second sweep of the {line}: give one", file=sweeps.where)
-            found[of_gate] = sweeps
-    if len(found) < 2:
-        lacking = "source line, which RESETs" if True in found else "gate, which SETs"
-        where = ", ".join(map(str, paths))
+            found[of_gate].append(sweeps)
+    gates, lines = found[True], found[False]
+    where = ", ".join(map(str, paths))
+    if not gates or not lines:
+        lacking = "source line, which RESETs" if gates else "gate, which SETs"
         raise ConfigError(f"no sweep of the {lacking}: both are needed", file=where)
-    return found[True], found[False]
+    if len(gates) != len(lines):
+        raise ConfigError(
+            f"{len(gates)} sweeps of the gate and {len(lines)} of the source line: expected one of"
+            " each for every day or chip",
+            file=where,
+        )
+    return gates, lines
 
 
 def _of_table(path: Path) -> Iterator[tuple[bool, Sweeps]]:

@@ -14,6 +14,7 @@ _LOGIT = {"redraw.correlation"}
 _SQUARE = {
     "growth.cycle_ratio",
     "redraw.cycle_sigma",
+    "redraw.v_sigma_v",
     "spread.r_series_ohm",
     "spread.v_transistor_v",
     "spread.unsteadiness",
@@ -28,11 +29,13 @@ _LIMITS = {
     "spread.unsteadiness": (0.0, 1.9),
     "spread.reset_floor_conductance_s": (0.0, 1.9),
     "redraw.pulse_sigma": (0.02, 2.5),
-    "redraw.v_sigma_v": (1e-3, 1.0),
     "redraw.correlation": (1e-3, 0.999),
 }
 _SCALE = {"r_series_ohm": 0.2, "v_transistor_v": 0.05, "v_reset_v": 0.2}
 """Logarithm by which a number of 1 changes the value; 1 for all others."""
+_OF_DAY = "day"
+"""First letters of ``day1.v_reset_v``: logarithm of the ratio of a day's value to the first's."""
+_DAY_SCALE, _DAY_ROOM = 0.1, 1.0
 _ROOM, _ROOM_OF_SQUARE = 50.0, 10.0
 _OPEN = 2.0
 """Ratio of error to value from which on a setting is not determined."""
@@ -42,7 +45,8 @@ _OPEN = 2.0
 class Unknowns:
     """Settings to be fitted.
 
-    ``start``: initial value of each by name, above 0; dots in names are nested mappings.
+    ``start``: initial value of each by name, above 0; dots in names are nested mappings. Those of a
+    day begin at 0 and may be negative.
     """
 
     start: Mapping[str, float]
@@ -65,13 +69,16 @@ class Unknowns:
             room = (start / _ROOM, start * _ROOM)
             if name in _SQUARE:
                 room = (0.0, start * _ROOM_OF_SQUARE)
+            if name.startswith(_OF_DAY):
+                room = (-_DAY_ROOM, _DAY_ROOM)
             yield name, start, *_LIMITS.get(name, room)
 
     def undetermined(self, values: Mapping[str, float], errors: Mapping[str, float]) -> list[str]:
         """List the settings whose errors are infinite, or above twice a value that cannot be 0."""
         found = []
         for name, value in values.items():
-            most = np.inf if name in _SQUARE | _LOGIT else _OPEN * value
+            may_be_0 = name in _SQUARE | _LOGIT or name.startswith(_OF_DAY)
+            most = np.inf if may_be_0 else _OPEN * value
             if not errors[name] < most:
                 found.append(name)
         return found
@@ -94,6 +101,25 @@ class Unknowns:
         return {name: (high[name] - low[name]) / share[name] for name in self.start}
 
 
+def of_day(values: Mapping[str, float], day: int) -> dict[str, float]:
+    """Return the values that hold on a day, without those of the days."""
+    found = {name: one for name, one in values.items() if not name.startswith(_OF_DAY)}
+    for name in found:
+        found[name] *= float(np.exp(values.get(f"{_OF_DAY}{day}.{name}", 0.0)))
+    return found
+
+
+def over_days(values: Mapping[str, float], days: int) -> tuple[dict[str, float], dict[str, float]]:
+    """Return the geometric means over the days, and the deviations of logarithms by parameter."""
+    every = [of_day(values, day) for day in range(days)]
+    mean = {name: float(np.exp(np.mean([np.log(one[name]) for one in every]))) for name in every[0]}
+    names = {name.partition(".")[2] for name in values if name.startswith(_OF_DAY)}
+    spread = {
+        name: float(np.std([np.log(one[name]) for one in every], ddof=1)) for name in sorted(names)
+    }
+    return mean, spread
+
+
 def nested(values: Mapping[str, float]) -> dict[str, Any]:
     """Return values by dotted name as the nested settings of a device."""
     found: dict[str, Any] = {}
@@ -109,6 +135,8 @@ def nested(values: Mapping[str, float]) -> dict[str, Any]:
 
 
 def _number(name: str, value: float, start: float) -> float:
+    if name.startswith(_OF_DAY):
+        return value / _DAY_SCALE
     if name in _SQUARE:
         return (value / start) ** 2
     scaled = _logit if name in _LOGIT else np.log
@@ -116,6 +144,8 @@ def _number(name: str, value: float, start: float) -> float:
 
 
 def _value(name: str, start: float, number: float) -> float:
+    if name.startswith(_OF_DAY):
+        return number * _DAY_SCALE
     if name in _SQUARE:
         return start * float(np.sqrt(max(number, 0.0)))
     if name in _LOGIT:

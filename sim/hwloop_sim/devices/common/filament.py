@@ -10,16 +10,26 @@ saturation current is taken as linear in the overdrive, as where velocity satura
 the first RESET after a SET and holds to the next such, ξ at each pulse; with √s a small rise
 scatters alike in one step and in many. λ is the unsteadiness of the cell itself.
 
-RESET: the level of :mod:`hwloop_sim.devices.one_transistor`, times e^((1 − G_level R_s) (c + p)).
-c, p and the voltage at which the cell begins to RESET are drawn once a cycle; p follows p ← ρ p +
-√(1 − ρ²) σ_p ξ with each further RESET at least as strong as those before it, which can therefore
-raise the conductance as well; a weaker one does nothing.
+RESET: the filament's own voltage decides, V_f = u/(1 + g R_d), u what the transistor passes and R_d
+what stands in series during a RESET. Of the filament g₀ that a cycle of RESETs begins with, that
+beyond its onset V_r leaves
+
+    g = g_f + (g₀ − g_f) e^(−(V_f − V_r)/V_slope),   then   g ← g e^((1 − g/g₀) (c + p)),
+
+the largest solution, V_f being that of g itself: a thick filament, which takes little of the
+voltage, begins late and falls at once, a thin one begins early and falls slowly. The onset on the
+source line is V_r (1 + g₀ R_d). c, p and V_r are drawn once a cycle; p follows p ← ρ p + √(1 − ρ²)
+σ_p ξ with each further RESET at least as strong as those before it, which can therefore raise the
+conductance as well; a weaker one does nothing.
 
 Forming: a pristine cell does nothing until a pulse with its gate on reaches its own voltage; that
 pulse leaves a formed cell, whatever its width and gate.
 
 Source: the form is chosen for the measured sweeps of 1T1R cells (see the device model), where the
-scatter of successive SET steps is correlated, and RESETs of a cell in HRS draw it anew.
+scatter of successive SET steps is correlated, and RESETs of a cell in HRS draw it anew. That the
+voltage of the filament sets the onset, of a divider with the series resistance: D. Ielmini, F.
+Nardi and C. Cagli, IEEE Trans. Electron Devices 58, 3246 (2011), doi:10.1109/TED.2011.2161088; here
+one onset and slope serve sweeps that begin at 166 µS (0.85 V) and at 220 µS (1.6 V).
 """
 
 from __future__ import annotations
@@ -43,6 +53,8 @@ from hwloop.types import BoolArray, FloatArray
 Scatter = Annotated[Number, Field(ge=0, le=3)]
 _LEAST_GAP = 1e-6
 """Lower bound of 1 − G·R_s, to keep the filament conductance finite."""
+_MOST_ROUNDS, _SETTLED = 100, 1e-3
+"""Of the search for the share of a filament that a RESET leaves."""
 
 
 class Growth(Settings):
@@ -112,6 +124,33 @@ def grown_conductance_s(
     return after_conductance_s, share
 
 
+def reset_share(
+    passed_v: FloatArray,
+    divider: FloatArray,
+    least: FloatArray,
+    onset_v: FloatArray,
+    slope_v: FloatArray,
+    before: FloatArray,
+) -> FloatArray:
+    """Return the share g/g₀ of a filament that a RESET of ``passed_v`` volts leaves.
+
+    ``divider``: g₀ R_d. ``least``: g_f/g₀, at most 1. ``onset_v``, ``slope_v``: voltages of the
+    filament. ``before``: share that no solution exceeds, 1 or that of a weaker RESET of the same
+    filament. All of one shape. Found by iteration downwards, which ends at the largest solution.
+    """
+    share = before.copy()
+    moving = np.flatnonzero(passed_v > onset_v * (1 + divider * before))
+    for _ in range(_MOST_ROUNDS):
+        if not moving.size:
+            break
+        here, floor = share[moving], least[moving]
+        beyond_v = passed_v[moving] / (1 + here * divider[moving]) - onset_v[moving]
+        found = floor + (1 - floor) * np.exp(-np.maximum(beyond_v, 0.0) / slope_v[moving])
+        share[moving] = np.minimum(found, here)
+        moving = moving[here - found > _SETTLED * here]
+    return share
+
+
 class Cycles:
     """The random draws of each cell for its present cycle of SETs and RESETs.
 
@@ -132,6 +171,8 @@ class Cycles:
         self._sigma = 0.0 if growth is None else growth.cycle_ratio * unsteadiness
         self.strongest_v = np.zeros(shape)
         self.begins_v = np.zeros(shape)
+        self.start_conductance_s = np.ones(shape)
+        self.share = np.ones(shape)
         self.speed = np.ones(shape)
         self._of_cycle, self._of_pulse = np.zeros(shape), np.zeros(shape)
         every = np.ones(shape, np.bool_)
@@ -170,6 +211,11 @@ class Cycles:
         if turned.any():
             self.draw_level(turned)
             self.strongest_v = np.where(turned, 0.0, self.strongest_v)
+
+    def note_start(self, which: BoolArray, own_conductance_s: FloatArray) -> None:
+        """Record the filament of ``which`` cells, which have had no RESET in this cycle."""
+        self.start_conductance_s = np.where(which, own_conductance_s, self.start_conductance_s)
+        self.share = np.where(which, 1.0, self.share)
 
     def note_reset(self, which: BoolArray, passed_v: FloatArray) -> None:
         """Record a RESET of ``which`` cells by ``passed_v`` volts."""

@@ -22,16 +22,17 @@ TRUE: dict[str, Any] = {
         "cycle_ratio": 0.5,
     },
     "unsteadiness": 0.23,
-    "v_reset_v": 1.6,
-    "v_slope_v": 0.09,
+    "v_reset_v": 0.35,
+    "v_slope_v": 0.3,
+    "r_divider_ohm": 0.88 * 3800.0,
     "v_follower_v": 1.0,
     "reset_floor_conductance_s": 1.4e-5,
-    "redraw": {"cycle_sigma": 0.3, "pulse_sigma": 0.5, "correlation": 0.5, "v_sigma_v": 0.08},
+    "redraw": {"cycle_sigma": 0.3, "pulse_sigma": 0.5, "correlation": 0.5, "v_sigma_v": 0.03},
     "spread": {
         "r_series_ohm": {"sigma": 0.03},
         "v_transistor_v": {"sigma": 0.02},
         "unsteadiness": {"sigma": 0.5},
-        "v_reset_v": {"sigma": 0.06},
+        "v_reset_v": {"sigma": 0.12},
         "reset_floor_conductance_s": {"sigma": 0.4},
     },
 }
@@ -93,8 +94,10 @@ def sweep(
 def random_cells(seed: int) -> dict[str, Any]:
     """A device such as the measured ones are, each parameter drawn."""
     between = np.random.default_rng([seed, 91]).uniform
+    r_series_ohm = between(3000, 5000)
     return {
-        "r_series_ohm": between(3000, 5000),
+        "r_series_ohm": r_series_ohm,
+        "r_divider_ohm": 0.88 * r_series_ohm,
         "v_transistor_v": between(1.8, 2.0),
         "growth": {
             "exponent": between(1.2, 2.2),
@@ -103,21 +106,21 @@ def random_cells(seed: int) -> dict[str, Any]:
             "width_s": 2e-7,
         },
         "unsteadiness": between(0.15, 0.3),
-        "v_reset_v": between(1.45, 1.7),
-        "v_slope_v": between(0.07, 0.12),
+        "v_reset_v": between(0.3, 0.4),
+        "v_slope_v": between(0.25, 0.35),
         "reset_floor_conductance_s": between(1e-5, 2.5e-5),
         "v_follower_v": 1.0,
         "redraw": {
             "cycle_sigma": between(0.2, 0.4),
             "pulse_sigma": between(0.3, 0.6),
             "correlation": between(0.3, 0.7),
-            "v_sigma_v": between(0.05, 0.1),
+            "v_sigma_v": between(0.02, 0.04),
         },
         "spread": {
             "r_series_ohm": {"sigma": between(0.02, 0.05)},
             "v_transistor_v": {"sigma": between(0.01, 0.03)},
             "unsteadiness": {"sigma": between(0.3, 0.6)},
-            "v_reset_v": {"sigma": between(0.04, 0.08)},
+            "v_reset_v": {"sigma": between(0.08, 0.16)},
             "reset_floor_conductance_s": {"sigma": between(0.3, 0.5)},
         },
     }

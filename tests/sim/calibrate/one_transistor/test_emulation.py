@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from hwloop_sim.calibrate.one_transistor.emulation import emulate
+from hwloop_sim.calibrate.one_transistor.read_noise import ReadNoise
 from hwloop_sim.calibrate.one_transistor.sweeps import Sweeps
 from hwloop_sim.devices.common.filament import cell_conductance_s, filament_conductance_s
 from tests.sim.calibrate.one_transistor.swept_truth import TRUE
@@ -19,6 +20,7 @@ STEADY: dict[str, Any] = {
     "spread": {"v_transistor_v": {"sigma": 0.02}},
     "redraw": {"cycle_sigma": 0.0, "pulse_sigma": 0.0},
 }
+SILENT = ReadNoise(0.0, 1.0)
 CELL = np.array([0.0, 0.0, 7.0, 7.0, 7.0])
 
 
@@ -38,7 +40,7 @@ def sweeps(volts: np.ndarray, first_conductance_s: np.ndarray, held_v: float) ->
 def test_a_cell_keeps_its_parameters_from_sweep_to_sweep_and_differs_from_others() -> None:
     made = sweeps(np.linspace(2.0, 2.5, 6), np.full(5, 1e-5), 2.0)
     rng = np.random.default_rng(1)
-    seen_conductance_s = emulate(STEADY, made, rng, draws=3, of_gate=True, noise=0.0)
+    seen_conductance_s = emulate(STEADY, made, rng, draws=3, of_gate=True, noise=SILENT)
     assert seen_conductance_s.shape == (3, 5, 6)
     np.testing.assert_allclose(seen_conductance_s[:, 0], seen_conductance_s[:, 1], rtol=1e-12)
     np.testing.assert_allclose(seen_conductance_s[:, 2], seen_conductance_s[:, 4], rtol=1e-12)
@@ -58,7 +60,7 @@ def test_a_sweep_begins_where_the_measured_one_did() -> None:
     alike = STEADY | {"spread": {}}
     made = sweeps(np.array([1.0, 2.1]), first_conductance_s, 2.0)
     rng = np.random.default_rng(1)
-    seen_conductance_s = emulate(alike, made, rng, draws=1, of_gate=True, noise=0.0)
+    seen_conductance_s = emulate(alike, made, rng, draws=1, of_gate=True, noise=SILENT)
     np.testing.assert_allclose(
         seen_conductance_s[0, :, 0], first_conductance_s, rtol=1e-12
     )  # below V_t
@@ -83,7 +85,7 @@ def test_what_a_cycle_draws_is_drawn_anew_for_each_sweep(of_gate: bool) -> None:
     volts, first_conductance_s, held_v = (2.3, 1e-5, 2.0) if of_gate else (2.4, 2e-4, 4.0)
     made = sweeps(np.array([volts]), np.full(2, first_conductance_s), held_v)
     rng = np.random.default_rng(2)
-    logs = np.log(emulate(restless, made, rng, draws=2000, of_gate=of_gate, noise=0.0)[:, :, 0])
+    logs = np.log(emulate(restless, made, rng, draws=2000, of_gate=of_gate, noise=SILENT)[:, :, 0])
     assert abs(np.corrcoef(logs.T)[0, 1]) < 0.07
     assert logs.std() > 0.1
 
@@ -92,6 +94,8 @@ def test_reads_scatter_as_part_of_the_filament() -> None:
     alike = STEADY | {"spread": {}}
     made = sweeps(np.array([1.0]), np.array([1e-5, 2e-4]), 2.0)
     rng = np.random.default_rng(3)
-    seen_conductance_s = emulate(alike, made, rng, draws=4000, of_gate=True, noise=0.02)[:, :, 0]
+    seen_conductance_s = emulate(
+        alike, made, rng, draws=4000, of_gate=True, noise=ReadNoise(0.02, 1.5)
+    )[:, :, 0]
     shown = 1 - np.array([1e-5, 2e-4]) * 3800
-    np.testing.assert_allclose(np.log(seen_conductance_s).std(axis=0), 0.02 * shown, rtol=0.05)
+    np.testing.assert_allclose(np.log(seen_conductance_s).std(axis=0), 0.02 * shown**1.5, rtol=0.05)

@@ -66,7 +66,7 @@ def same(first: Any, second: Any) -> None:
 
 
 def test_one_record_holds_both_sweeps_as_they_were_measured(both: Path) -> None:
-    gate, line = load_sweeps([both])
+    (gate,), (line,) = load_sweeps([both])
     assert (gate.width_s, gate.held_v, line.held_v) == (2e-7, 2.0, 4.0)
     np.testing.assert_allclose(gate.volts, 1.5 + 0.05 * np.arange(25))
     np.testing.assert_allclose(line.volts, 1.0 + 0.05 * np.arange(29))
@@ -86,19 +86,19 @@ def test_two_records_or_a_record_and_a_table_are_as_good_as_one(both: Path, tmp_
     wanted = load_sweeps([both])
     gate = imported(both, "gate", tmp_path / "gate.h5")
     line = imported(both, "line", tmp_path / "line.h5")
-    for one, other in zip(load_sweeps([line, gate]), wanted, strict=True):
+    for (one,), (other,) in zip(load_sweeps([line, gate]), wanted, strict=True):
         same(one, other)
     alone = sweep(tmp_path / "alone.h5", step(GATE, "gate"))
     found = load_sweeps([line, alone])
-    same(found[0], wanted[0])  # of the same seed: the very same cells
-    same(found[1], wanted[1])
+    same(found[0][0], wanted[0][0])  # of the same seed: the very same cells
+    same(found[1][0], wanted[1][0])
 
 
 def test_cells_of_a_population_are_all_different_cells(tmp_path: Path) -> None:
     fewer = {"cycles": 3, "until_conductance_s": 1e-4}
     steps = step(GATE, "gate", **fewer), step(LINE, "line", **fewer)
     path = sweep(tmp_path / "several.h5", *steps, population=3)
-    for sweeps, label in zip(load_sweeps([path]), ("gate", "line"), strict=True):
+    for (sweeps,), label in zip(load_sweeps([path]), ("gate", "line"), strict=True):
         with Record(path) as record:
             pulses = record.results(label, "figures")["pulses"]
         assert (pulses < sweeps.volts.size).any()
@@ -137,12 +137,12 @@ def test_a_record_without_the_step_is_refused_and_the_step_is_named(
         calibrate([text], model="one_transistor")
 
 
-def test_a_record_of_one_sweep_or_of_one_twice_is_refused(both: Path, tmp_path: Path) -> None:
+def test_a_record_of_one_line_or_of_one_more_often_is_refused(both: Path, tmp_path: Path) -> None:
     few = {"cycles": 3}
     gate = sweep(tmp_path / "gate.h5", step(GATE, "gate", **few))
     with pytest.raises(ConfigError, match=r"gate\.h5: no sweep of the source line"):
         load_sweeps([gate])
-    with pytest.raises(ConfigError, match=r"gate\.h5: gate: is a second sweep of the gate"):
+    with pytest.raises(ConfigError, match=r"gate\.h5: 2 sweeps of the gate and 1 of the source"):
         load_sweeps([both, gate])
     # Both end before the first pulse: the cells are there already.
     none = sweep(

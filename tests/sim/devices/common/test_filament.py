@@ -17,13 +17,16 @@ from hwloop_sim.devices.common.filament import (
 )
 from tests.sim.devices.models import make
 
-R_OHM = 4000.0
+R_OHM, DIVIDER_OHM = 4000.0, 3000.0
 GROWTH = {"exponent": 2.0, "conductance_s_per_v": 1e-3, "width_s": 2e-7}
 REDRAW = {"cycle_sigma": 0.0, "pulse_sigma": 0.5, "correlation": 0.6}
 CELL = {
     "r_series_ohm": R_OHM,
     "v_transistor_v": 2.0,
     "v_follower_v": 1.0,
+    "v_reset_v": 0.3,
+    "v_slope_v": 0.3,
+    "r_divider_ohm": DIVIDER_OHM,
     "growth": GROWTH,
     "redraw": REDRAW,
     "initial": 2e-5,
@@ -127,12 +130,55 @@ def test_cells_of_one_unsteadiness_differ_where_it_is_spread() -> None:
     assert np.log(own_conductance_s).std() == pytest.approx(0.2 * np.exp(0.25), rel=0.03)
 
 
+def quiet_reset_s(passed_v: float, initial: float = 2e-4) -> float:
+    """Conductance after a RESET without scatter."""
+    quiet = {"redraw": {**REDRAW, "pulse_sigma": 0.0}, "initial": initial}
+    return float(reset_by(cells(**quiet), passed_v)[0, 0])
+
+
+def off_law_v(conductance_s: np.ndarray, passed_v: float, initial: float) -> np.ndarray:
+    """Voltage that the filament takes, less that at which the law leaves so much of it."""
+    own, start, floor = (one / (1 - DIVIDER_OHM * one) for one in (conductance_s, initial, 21.2e-6))
+    wanted_v = 0.3 - 0.3 * np.log((own - floor) / (start - floor))
+    return np.asarray(passed_v / (1 + own * DIVIDER_OHM) - wanted_v)
+
+
+@pytest.mark.parametrize("initial", [1e-4, 2e-4, 2.45e-4])
+@pytest.mark.parametrize("passed_v", [0.9, 1.3, 1.6, 2.5])
+def test_a_reset_ends_where_a_scan_from_above_first_meets_its_law(
+    passed_v: float, initial: float
+) -> None:
+    scan_conductance_s = np.linspace(initial, 21.21e-6, 200_001)
+    met = off_law_v(scan_conductance_s, passed_v, initial) <= 0
+    wanted_conductance_s = scan_conductance_s[int(np.argmax(met))]
+    assert quiet_reset_s(passed_v, initial) == pytest.approx(wanted_conductance_s, rel=0.01)
+
+
+def test_a_thick_filament_begins_late_and_falls_at_once_and_a_thin_one_early_and_slowly() -> None:
+    # The onset is 0.3 V (1 + g R_d): 0.46 V for 117 µS, 1.13 V for 245 µS.
+    assert quiet_reset_s(0.46, 1.17e-4) == pytest.approx(1.17e-4, rel=1e-9)
+    assert quiet_reset_s(1.13, 2.45e-4) == pytest.approx(2.45e-4, rel=1e-9)
+    assert quiet_reset_s(0.5, 1.17e-4) > 0.85 * 1.17e-4
+    assert quiet_reset_s(1.25, 2.45e-4) < 0.6 * 2.45e-4
+
+
+def test_a_train_of_resets_ends_as_the_strongest_alone() -> None:
+    device = cells(redraw={**REDRAW, "pulse_sigma": 0.0}, initial=2.2e-4)
+    for passed_v in np.arange(0.5, 2.01, 0.05):
+        stepped_conductance_s = reset_by(device, passed_v)[0, 0]
+        alone_conductance_s = quiet_reset_s(float(passed_v), 2.2e-4)
+        assert stepped_conductance_s == pytest.approx(alone_conductance_s, rel=0.01)
+
+
 def test_resets_of_equal_strength_draw_the_level_anew_with_their_correlation() -> None:
     device = cells(20000, initial=2e-4)
-    first, second = (np.log(reset_by(device, 2.5)[0]) for _ in range(2))
-    level_conductance_s = 21.2e-6 + (1 / R_OHM - 21.2e-6) * np.exp(-(2.5 - 1.56) / 0.104)
-    scale = 0.5 * (1 - level_conductance_s * R_OHM)
-    assert np.median(first) == pytest.approx(np.log(level_conductance_s), abs=0.01)
+    first, second = (
+        np.log(filament_conductance_s(reset_by(device, 2.5)[0], np.asarray(DIVIDER_OHM)))
+        for _ in range(2)
+    )
+    level = np.log(filament_conductance_s(np.asarray(quiet_reset_s(2.5)), np.asarray(DIVIDER_OHM)))
+    scale = 0.5 * (1 - np.exp(level) / 5e-4)  # 200 µS is a filament of 500 µS
+    assert np.median(first) == pytest.approx(float(level), abs=0.01)
     assert first.std() == pytest.approx(scale, rel=0.03)
     assert second.std() == pytest.approx(scale, rel=0.03)
     assert np.corrcoef(first, second)[0, 1] == pytest.approx(0.6, abs=0.02)
@@ -145,20 +191,21 @@ def test_a_weaker_reset_does_nothing_and_one_after_a_set_only_lowers() -> None:
     np.testing.assert_array_equal(reset_by(device, 2.2), deep_conductance_s)
     np.testing.assert_array_equal(reset_by(device, 1.5), deep_conductance_s)
     little_conductance_s = set_by(device, 2.001)
-    assert (reset_by(device, 2.5) <= little_conductance_s).all()
+    assert (reset_by(device, 2.5) <= little_conductance_s * (1 + 1e-12)).all()
 
 
 def test_the_gate_less_the_followers_threshold_limits_a_reset() -> None:
     quiet = {"redraw": {**REDRAW, "pulse_sigma": 0.0}, "initial": 2e-4}
     assert reset_by(cells(**quiet), 3.0, 2.9) == pytest.approx(reset_by(cells(**quiet), 1.9))
-    assert reset_by(cells(**quiet), 3.0, 2.5)[0, 0] == 2e-4
+    # 0.7 V is below the onset of 0.3 V (1 + 500 µS · 3 kΩ).
+    assert reset_by(cells(**quiet), 3.0, 1.7)[0, 0] == 2e-4
 
 
 def test_where_a_reset_begins_scatters_from_cycle_to_cycle() -> None:
     redraw = {**REDRAW, "v_sigma_v": 0.1}
-    device = cells(4000, redraw=redraw, initial=2.499e-4)
-    begun = reset_by(device, 1.61)[0] < 2.4989e-4
-    # 1.61 V is half a deviation above 1.56 V: 69 % of a normal distribution.
+    device = cells(4000, redraw=redraw, initial=2e-4)
+    begun = reset_by(device, 0.875)[0] < 1.99999e-4
+    # The filament takes 0.35 V, half a deviation above 0.3 V: 69 % of a normal distribution.
     assert begun.mean() == pytest.approx(0.69, abs=0.03)
 
 
