@@ -26,7 +26,7 @@ from hwloop_sim.emulator.backend import SimSettings, open_sim
 
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "1t1r-twin.md"
 BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"
-CELLS, SEED = 4096, 1
+CELLS, SEED = 256, 1
 BIT_V, RESET_GATE_V, WIDTH_S = 2.0, 4.0, 2e-7
 MOST_RESETS = 200
 _MOST_PULSES = 10000
@@ -65,19 +65,9 @@ class Bench:
 
 ASSUMED = Bench()
 OTHERWISE = {
-    "train from 1.75 to 3.45 V": Bench(start_v=1.75, stop_v=3.45),
     "train from 1.85 to 3.55 V": Bench(start_v=1.85, stop_v=3.55),
-    "RESET by 2.5 V": Bench(reset_v=-2.5),
     "no cell unsteady": Bench(twin={"unsteadiness": 0.0}),
-    "R_s 4.2 kΩ": Bench(twin={"r_series_ohm": 4200.0}),
-    "R_s 4.2 kΩ, unsteadiness 0.2": Bench(twin={"r_series_ohm": 4200.0, "unsteadiness": 0.2}),
-    "no flicker noise, no relaxation": Bench(twin={"effects": []}),
-    "HRS as in the sweeps": Bench(
-        twin={
-            "spread": {"reset_floor_conductance_s": {"sigma": 0.455}},
-            "redraw": {"cycle_sigma": 0.053},
-        }
-    ),
+    "no noise but white, no relaxation": Bench(twin={"effects": []}),
 }
 
 
@@ -176,7 +166,7 @@ def programmed(
 ) -> CellsRow:
     """How so many cells of the twin end, from a RESET on."""
     array = array_settings()
-    own = dict(bench.twin)
+    own = {"array_spread": {}, **bench.twin}  # the cells of a test are of one chip
     whole = {"effects": own.pop("effects")} if "effects" in own else {}
     sim = SimSettings.parse({"calibration": NAME, **whole, "device": own})
     device_rng, step_rng = np.random.default_rng(SEED).spawn(2)
@@ -240,7 +230,7 @@ def lines(folder: Path, *, cells: int = CELLS) -> Iterator[str]:
             yield _level_line(test, one, other)
 
 
-def otherwise(folder: Path, *, cells: int = CELLS // 4) -> Iterator[str]:
+def otherwise(folder: Path, *, cells: int = CELLS // 2) -> Iterator[str]:
     """What becomes of both ISPP tests of one day where an assumption is another one."""
     yield "| what is otherwise | 10 mV: mean pulses | success | 100 mV: mean pulses | success |"
     yield "| --- | --- | --- | --- | --- |"

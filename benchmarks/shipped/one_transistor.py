@@ -70,16 +70,17 @@ def contents(folder: Path) -> dict[str, Any]:
 def fit(folder: Path) -> SweepCalibration:
     """Fit the sweeps of both days, with the cycling test."""
     with tempfile.TemporaryDirectory() as place:
-        paths = list(_imported(folder / _CELLS, Path(place)))
+        paths = list(imported(folder, Path(place)))
         return calibrate_sweeps(Task(MODEL, paths, seed=SEED))
 
 
-def _imported(folder: Path, place: Path) -> Iterator[Path]:
-    for number, (name, options) in enumerate(_FILES):
+def imported(folder: Path, place: Path, *, cycling: bool = True) -> Iterator[Path]:
+    """Yield the imported sweeps of both days, and the cycling test, as datasets in ``place``."""
+    for number, (name, options) in enumerate(_FILES if cycling else _FILES[:-1]):
         path = place / f"{number}.h5"
         given = {**options, "source": sources.ONE_TRANSISTOR["source"]}
         write_measurement(
-            import_measurement(folder / name, reader=None, given=given).measurement, path
+            import_measurement(folder / _CELLS / name, reader=None, given=given).measurement, path
         )
         yield path
 

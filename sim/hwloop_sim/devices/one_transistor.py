@@ -71,7 +71,6 @@ class OneTransistorSettings(StateSettings):
 
     spreadable: ClassVar = (
         "r_series_ohm",
-        "r_divider_ohm",
         "set_conductance_s_per_v2",
         "v_transistor_v",
         "v_set_v",
@@ -98,7 +97,7 @@ class OneTransistorSettings(StateSettings):
     forming: Forming | None = None
     unsteadiness: Annotated[Number, Field(ge=0, le=3)] = 0.0
     v_follower_v: PositiveVolt | None = None
-    r_divider_ohm: PositiveOhm = 3000.0
+    divider_share: Annotated[Number, Field(gt=0, lt=1)] = 0.8
     array_spread: Mapping[str, ParameterSpread] = {}
 
     @model_validator(mode="after")
@@ -144,6 +143,7 @@ class OneTransistor(Device):
         self._sigma = {name: getattr(settings, name) for name in _SCATTERS}
         self._low_conductance_s = settings.min_conductance_s
         self._high_conductance_s = 1 / self._p.r_series_ohm
+        self._divider_ohm = settings.divider_share * self._p.r_series_ohm
         self._rng = rng
         self._growth, self._redraw = settings.growth, settings.redraw
         self._follower_v = settings.v_follower_v
@@ -283,7 +283,7 @@ class OneTransistor(Device):
 
     def _redrawn(self, passed_v: FloatArray, width_s: float, cycles: Cycles) -> None:
         """Draw what a RESET leaves of the filaments whose voltage exceeds their onset."""
-        r_ohm, first = self._p.r_divider_ohm, cycles.strongest_v == 0
+        r_ohm, first = self._divider_ohm, cycles.strongest_v == 0
         own_conductance_s = filament_conductance_s(self._conductance_s, r_ohm)
         cycles.note_start(first, own_conductance_s)
         divider = cycles.start_conductance_s * r_ohm
@@ -320,7 +320,7 @@ class OneTransistor(Device):
     ) -> FloatArray:
         """Return the share that a RESET leaves of the filaments of ``which`` cells."""
         p = self._p
-        floor_conductance_s = filament_conductance_s(p.reset_floor_conductance_s, p.r_divider_ohm)
+        floor_conductance_s = filament_conductance_s(p.reset_floor_conductance_s, self._divider_ohm)
         least = np.minimum(floor_conductance_s / cycles.start_conductance_s, 1.0)
         terms = (passed_v, divider, least, onset_v, p.v_slope_v, cycles.share)
         return reset_share(*(np.broadcast_to(one, which.shape)[which] for one in terms))

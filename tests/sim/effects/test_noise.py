@@ -10,6 +10,7 @@ from scipy import signal, stats
 
 from hwloop.array.operations import ReadMap, VectorBatch
 from hwloop.errors import ConfigError
+from hwloop_sim.effects.dependence import Dependence
 from hwloop_sim.effects.flicker_noise import FlickerNoiseSettings
 from hwloop_sim.emulator.backend import SimSettings
 from tests.emulated import DEVICE, emulated, non_ideal
@@ -146,6 +147,26 @@ def test_a_trap_stays_for_exponential_times() -> None:
             abs(times_s.mean() - mean_conductance_s)
             < 4.5 * error_conductance_s + 0.1 * mean_conductance_s
         )
+
+
+def test_a_trap_blocks_less_of_a_thicker_filament_behind_a_resistance() -> None:
+    trap = {"amplitude": 0.3, "capture_s": 1e-9, "emission_s": 1e9}  # always filled
+    cells = non_ideal({"effect": "random_telegraph", **trap, "series_ohm": 4000.0}, shape=(1, 2))
+    cells.set_conductance(np.array([[5e-5, 2e-4]]))
+    cells.wait(1.0)
+    # 1 - G R_s is 0.8 and 0.2: of 0.3 the square of it is left.
+    wanted_conductance_s = [5e-5 * (1 - 0.3 * 0.64), 2e-4 * (1 - 0.3 * 0.04)]
+    np.testing.assert_allclose(cells.conductance_s[0], wanted_conductance_s, rtol=1e-12)
+
+
+@pytest.mark.parametrize("series_exponent", [1.0, 2.0])
+def test_noise_behind_a_resistance_falls_with_the_power_of_what_is_not_the_resistance(
+    series_exponent: float,
+) -> None:
+    law = Dependence(fraction=0.02, series_ohm=4000.0, series_exponent=series_exponent)
+    sigma_conductance_s = law.sigma_conductance_s(np.array([5e-5, 2e-4, 3e-4]))
+    wanted_conductance_s = [5e-5 * 0.02 * 0.8**series_exponent, 2e-4 * 0.02 * 0.2**series_exponent]
+    np.testing.assert_allclose(sigma_conductance_s, [*wanted_conductance_s, 0.0], rtol=1e-12)
 
 
 def test_only_a_part_of_the_cells_has_a_trap_and_amplitudes_spread() -> None:

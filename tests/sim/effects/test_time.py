@@ -88,6 +88,29 @@ def test_relaxation_comes_to_its_spread_and_is_half_way_at_its_time() -> None:
     assert stats.kstest(whole.ravel(), "norm", (-0.02, 0.05)).pvalue > 1e-3
 
 
+def test_a_relaxation_runs_faster_at_a_higher_temperature() -> None:
+    # 1 eV from 300 to 350 K is 1/(8.617333e-5 eV/K) · (1/300 − 1/350) = 5.5259: 251.1 times as fast.
+    hot = {"activation_ev": 1.0, "reference_k": 300.0, "temperature_k": 350.0}
+    effect = {"effect": "relaxation", "mean": 0.5, "sigma": 0.0, "tau_s": 251.12, **hot}
+    cells = non_ideal(effect, shape=FEW)
+    cells.pulse(everywhere(cells, 1.0))
+    start_conductance_s = cells.conductance_s[0, 0]
+    cells.wait(1.0)
+    done = (cells.conductance_s[0, 0] / start_conductance_s - 1) / 0.5
+    assert done == pytest.approx(1 - np.exp(-1), rel=1e-3)
+
+
+def test_a_relaxation_behind_a_resistance_shows_the_power_of_what_is_not_the_resistance() -> None:
+    behind = {"series_ohm": 4000.0, "series_exponent": 2.0}
+    effect = {"effect": "relaxation", "mean": 0.5, "sigma": 0.0, "tau_s": 1.0, **behind}
+    cells = non_ideal(effect, shape=FEW)
+    cells.pulse(everywhere(cells, 1.0))
+    start_conductance_s = cells.conductance_s[0, 0]
+    cells.wait(1e3)
+    shown = (1 - start_conductance_s * 4000.0) ** 2
+    assert cells.conductance_s[0, 0] == pytest.approx(start_conductance_s * (1 + 0.5 * shown))
+
+
 def test_a_stretched_relaxation_is_faster_at_first_and_slower_later() -> None:
     done = {}
     for beta in (1.0, 0.5):

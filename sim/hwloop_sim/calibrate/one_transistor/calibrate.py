@@ -131,7 +131,7 @@ class SweepCalibration(FittedCalibration):
             found += self._of_days()
         else:
             found.append(
-                f"r_divider_ohm is {DIVIDER:g} of r_series_ohm, not fitted: sweeps of one day, all"
+                f"divider_share is {DIVIDER:g}, not fitted: sweeps of one day, all"
                 " of which begin alike, determine neither it nor how much days differ"
             )
         if self.cycled is not None:

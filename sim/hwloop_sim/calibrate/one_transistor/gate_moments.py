@@ -74,37 +74,6 @@ class GateMoments:
         return np.log(squares + _LEAST) / 2, np.log(cycles + _LEAST) / 2
 
 
-@dataclass(frozen=True, eq=False)
-class RiseMoments:
-    """Definition of the moments of gate sweeps that begin at any conductance.
-
-    ``cells``: indices of the sweeps of each cell. ``at``: indices of gate voltages along the rise.
-    """
-
-    cells: Sequence[Places]
-    at: Places
-
-    def of(self, logs: FloatArray) -> FloatArray:
-        """Compute the moments, (draws, moments), of ln G, (draws, sweeps, volts), without gaps.
-
-        They are medians, spreads over the cells and within cells, at each voltage, and spreads of
-        the steps between neighbouring voltages.
-        """
-        rise = np.swapaxes(logs[:, :, self.at], 1, 2)
-        groups = [rise[:, :, rows] for rows in self.cells]
-        middle = [median(one) for one in groups]
-        within = [one - of[:, :, None] for one, of in zip(groups, middle, strict=True)]
-        steps = np.diff(logs[:, :, self.at[0] :], axis=2)
-        return np.column_stack(
-            [
-                median(rise),
-                spread(np.stack(middle, axis=2)),
-                spread(np.concatenate(within, axis=2)),
-                spread(np.swapaxes(steps, 1, 2)),
-            ]
-        )
-
-
 def gate_moments(
     cells: Sequence[Places],
     follow: Callable[[FloatArray], tuple[FloatArray, FloatArray]],

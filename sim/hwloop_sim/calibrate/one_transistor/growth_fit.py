@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hwloop.errors import ConfigError, NotConverged
 from hwloop.types import FloatArray
 from hwloop_sim.calibrate.one_transistor.emulation import emulate
-from hwloop_sim.calibrate.one_transistor.gate_moments import RiseMoments, gate_moments
+from hwloop_sim.calibrate.one_transistor.gate_moments import gate_moments
+from hwloop_sim.calibrate.one_transistor.quantiles import median
 from hwloop_sim.calibrate.one_transistor.read_noise import ReadNoise
 from hwloop_sim.calibrate.one_transistor.simulated_moments import Match, match_moments
 from hwloop_sim.calibrate.one_transistor.sweeps import Sweeps, held_logs
@@ -35,7 +35,7 @@ _REACHED = 0.9
 _LEAST = 4
 _AHEAD_V = 0.3
 """Voltage below the first gate of the fit at which emulated sweeps begin."""
-DRAWS = 16
+DRAWS = 32
 """Number of times that all sweeps are emulated, each with new cells."""
 FOLLOWER_V = 1.0
 """V_t by which a transistor limits a RESET, volts; these sweeps are not limited by it."""
@@ -132,42 +132,53 @@ def fit_median(sweeps: Sweeps) -> MedianFit:
 def fit_growth(days: Sequence[Sweeps], of_median: MedianFit, noise: ReadNoise) -> GrowthFit:
     """Fit the growth of the filament to gate sweeps of one day or several.
 
-    ``of_median``: result of :func:`fit_median` for the first of them, which begins in HRS; those of
-    other days may begin anywhere. They share all parameters but V_t. Raises :class:`ConfigError` or
-    :class:`NotConverged` with the file and what it does not show.
+    ``of_median``: result of :func:`fit_median` for the first day, which begins in HRS and
+    determines growth and scatter. Those of other days may begin anywhere: their medians determine
+    by how much V_t differs. Raises :class:`ConfigError` or :class:`NotConverged` with the file and
+    what it does not show.
     """
-    every = [_first_day(days[0], of_median), *map(_later_day, days[1:])]
-    offsets = {f"day{day}.{name}": 0.0 for day in range(1, len(days)) for name in OF_DAY}
-    unknowns = Unknowns(of_median.start | offsets)
-
-    def simulate(numbers: FloatArray) -> FloatArray:
-        values = unknowns.values(numbers)
-        return np.concatenate(
-            [one.simulate(of_day(values, day), noise) for day, one in enumerate(every)], axis=1
+    unknowns = Unknowns(of_median.start)
+    first = _first_day(days[0], of_median)
+    found = first.match(unknowns, {}, noise)
+    for day, sweeps in enumerate(days[1:], 1):
+        offsets = Unknowns({f"day{day}.{name}": 0.0 for name in OF_DAY})
+        own = _later_day(sweeps, day).match(offsets, found.values, noise)
+        found = Match(
+            found.values | own.values,
+            found.errors | own.errors,
+            np.concatenate([found.off, own.off]),
         )
-
-    seen = np.concatenate([one.of(one.part.after_conductance_s[None])[0] for one in every])
-    where = ", ".join(sweeps.where for sweeps in days)
-    return GrowthFit(of_median, match_moments(simulate, seen, unknowns, where))
+    return GrowthFit(of_median, found)
 
 
 @dataclass(frozen=True, eq=False)
 class _Day:
     """Gate sweeps of one day, and their moments."""
 
+    day: int
     part: Sweeps
     of: Callable[[FloatArray], FloatArray]
 
-    def simulate(self, values: Mapping[str, float], noise: ReadNoise) -> FloatArray:
-        found, rng = parameters(values, self.part.width_s), np.random.default_rng(_SEED)
-        after_conductance_s = emulate(found, self.part, rng, draws=DRAWS, of_gate=True, noise=noise)
-        return self.of(self.part.until_end(after_conductance_s))
+    def match(self, unknowns: Unknowns, known: Mapping[str, float], noise: ReadNoise) -> Match:
+        """Find the values of ``unknowns`` by which emulated sweeps have the moments of these."""
+
+        def simulate(numbers: FloatArray) -> FloatArray:
+            values = of_day({**known, **unknowns.values(numbers)}, self.day)
+            found, rng = parameters(values, self.part.width_s), np.random.default_rng(_SEED)
+            after_conductance_s = emulate(
+                found, self.part, rng, draws=DRAWS, of_gate=True, noise=noise
+            )
+            return self.of(self.part.until_end(after_conductance_s))
+
+        seen = self.of(self.part.after_conductance_s[None])[0]
+        return match_moments(simulate, seen, unknowns, self.part.where)
 
 
 def _first_day(sweeps: Sweeps, of_median: MedianFit) -> _Day:
     """Return the day whose moments are weighted by the path of its median."""
     guess = np.log(list(of_median.start.values())[:4])
-    cells = _cells(sweeps)
+    cells = [np.flatnonzero(sweeps.cell == one) for one in sweeps.cells]
+    cells = [rows for rows in cells if rows.size >= _LEAST]
     moments = gate_moments(cells, of_median.follow, guess, _RATIO)
     gates = of_median.gates
     first = int(np.searchsorted(sweeps.volts, of_median.volts[0] - _AHEAD_V))
@@ -175,11 +186,11 @@ def _first_day(sweeps: Sweeps, of_median: MedianFit) -> _Day:
     def of(after_conductance_s: FloatArray) -> FloatArray:
         return moments.of(held_logs(after_conductance_s)[:, :, gates.start - first :])
 
-    return _Day(sweeps.from_to(first, gates.stop), of)
+    return _Day(0, sweeps.from_to(first, gates.stop), of)
 
 
-def _later_day(sweeps: Sweeps) -> _Day:
-    """Return a day with moments along the rise of its median, wherever that begins."""
+def _later_day(sweeps: Sweeps, day: int) -> _Day:
+    """Return a day with the medians along its rise, wherever that begins."""
     middle = np.nanmedian(np.log(sweeps.after_conductance_s), axis=0)
     reached = np.isfinite(sweeps.after_conductance_s).mean(axis=0) >= _REACHED
     stop = int(np.flatnonzero(reached)[-1]) + 1
@@ -187,14 +198,11 @@ def _later_day(sweeps: Sweeps) -> _Day:
     begun = int(np.argmax(risen))
     first = int(np.searchsorted(sweeps.volts, sweeps.volts[begun] - _AHEAD_V))
     at = np.unique(np.linspace(begun, stop - 1, _OF_RISE).round().astype(int)) - first
-    moments = RiseMoments(_cells(sweeps), at)
-    return _Day(sweeps.from_to(first, stop), lambda after: moments.of(held_logs(after)))
 
+    def of(after_conductance_s: FloatArray) -> FloatArray:
+        return median(np.swapaxes(held_logs(after_conductance_s)[:, :, at], 1, 2))
 
-def _cells(sweeps: Sweeps) -> list[NDArray[np.intp]]:
-    """Return the indices of the sweeps of each cell that has several."""
-    every = [np.flatnonzero(sweeps.cell == one) for one in sweeps.cells]
-    return [rows for rows in every if rows.size >= _LEAST]
+    return _Day(day, sweeps.from_to(first, stop), of)
 
 
 def parameters(values: Mapping[str, float], width_s: float) -> dict[str, Any]:

@@ -37,7 +37,7 @@ class ReadNoise:
         return np.asarray(self.fraction * shown**self.series_exponent)
 
     def effect(self, r_series_ohm: float) -> dict[str, Any]:
-        """Return the effect ``white_noise``."""
+        """Return the settings of the effect ``white_noise``."""
         return {
             "effect": "white_noise",
             "fraction": self.fraction,

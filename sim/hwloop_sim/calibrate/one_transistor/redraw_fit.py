@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from hwloop.errors import ConfigError
 from hwloop.types import FloatArray
 from hwloop_sim.calibrate.one_transistor.emulation import emulate
-from hwloop_sim.calibrate.one_transistor.growth_fit import DRAWS, GrowthFit, parameters
+from hwloop_sim.calibrate.one_transistor.growth_fit import GrowthFit, parameters
 from hwloop_sim.calibrate.one_transistor.line_moments import HALF, LineMoments
 from hwloop_sim.calibrate.one_transistor.read_noise import ReadNoise
 from hwloop_sim.calibrate.one_transistor.simulated_moments import Match, match_moments
@@ -32,11 +32,12 @@ _AHEAD_V = 0.3
 _FALLEN = 0.1
 _OF_PATH = 5
 _SEED = 2
+_DRAWS = 12
 FLOOR = "reset_floor_conductance_s"
 OF_DAY = ("v_reset_v",)
 """Parameters that differ from day to day."""
-DIVIDER = 0.88
-"""Ratio of ``r_divider_ohm`` to ``r_series_ohm`` where only one day was swept."""
+DIVIDER = 0.5
+"""``divider_share`` where only one day was swept."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,12 +57,12 @@ def fit_redraw(days: Sequence[Sweeps], growth: GrowthFit, noise: ReadNoise) -> R
     """Fit the state after a RESET to source-line sweeps of one day or several.
 
     ``growth``: fit to the same cells. ``noise``: of each read. Days share all parameters but the
-    onset. Sweeps of one day, which begin alike, do not determine ``r_divider_ohm``. Raises
+    onset. Sweeps of one day, which begin alike, do not determine ``divider_share``. Raises
     :class:`ConfigError` or :class:`NotConverged` with the file and what it does not show.
     """
     every = [_day(sweeps) for sweeps in days]
     start = _start(every[0].seen, growth)
-    known = {} if len(days) > 1 else {"r_divider_ohm": start.pop("r_divider_ohm")}
+    known = {} if len(days) > 1 else {"divider_share": start.pop("divider_share")}
     for day in range(1, len(days)):
         start |= {f"day{day}.{name}": 0.0 for name in OF_DAY}
     unknowns = Unknowns(start)
@@ -91,7 +92,7 @@ class _Day:
         found = parameters(values, self.part.width_s)
         rng = np.random.default_rng(_SEED)
         after_conductance_s = emulate(
-            found, self.part, rng, draws=DRAWS, of_gate=False, noise=noise
+            found, self.part, rng, draws=_DRAWS, of_gate=False, noise=noise
         )
         return self.moments.of(self.part.until_end(after_conductance_s))
 
@@ -157,14 +158,14 @@ def _start(seen: FloatArray, growth: GrowthFit) -> dict[str, float]:
     half_v, of_cells_v, within_v = seen[:3]
     deepest_conductance_s = float(np.exp(seen[6]))
     return {
-        "v_reset_v": 0.25 * half_v,
+        "v_reset_v": 0.5 * half_v,
         "v_slope_v": 0.3,
-        "r_divider_ohm": DIVIDER * growth.r_series_ohm,
+        "divider_share": DIVIDER,
         FLOOR: min(0.7 * deepest_conductance_s, 0.3 / growth.r_series_ohm),
         "redraw.cycle_sigma": 0.2,
         "redraw.pulse_sigma": 0.4,
         "redraw.correlation": 0.5,
-        "redraw.v_sigma_v": max(0.25 * within_v, 0.01),
+        "redraw.v_sigma_v": max(0.5 * within_v, 0.01),
         "spread.v_reset_v": max(of_cells_v / half_v, 0.01),
         "spread.reset_floor_conductance_s": 0.5,
     }

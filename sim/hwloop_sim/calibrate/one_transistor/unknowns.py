@@ -10,7 +10,7 @@ import numpy as np
 
 from hwloop.types import FloatArray
 
-_LOGIT = {"redraw.correlation"}
+_LOGIT = {"redraw.correlation", "divider_share"}
 _SQUARE = {
     "growth.cycle_ratio",
     "redraw.cycle_sigma",
@@ -30,6 +30,7 @@ _LIMITS = {
     "spread.reset_floor_conductance_s": (0.0, 1.9),
     "redraw.pulse_sigma": (0.02, 2.5),
     "redraw.correlation": (1e-3, 0.999),
+    "divider_share": (0.05, 0.99),
 }
 _SCALE = {"r_series_ohm": 0.2, "v_transistor_v": 0.05, "v_reset_v": 0.2}
 """Logarithm by which a number of 1 changes the value; 1 for all others."""

@@ -22,17 +22,17 @@ TRUE: dict[str, Any] = {
         "cycle_ratio": 0.5,
     },
     "unsteadiness": 0.23,
-    "v_reset_v": 0.35,
+    "v_reset_v": 0.8,
     "v_slope_v": 0.3,
-    "r_divider_ohm": 0.88 * 3800.0,
+    "divider_share": 0.5,
     "v_follower_v": 1.0,
     "reset_floor_conductance_s": 1.4e-5,
-    "redraw": {"cycle_sigma": 0.3, "pulse_sigma": 0.5, "correlation": 0.5, "v_sigma_v": 0.03},
+    "redraw": {"cycle_sigma": 0.3, "pulse_sigma": 0.5, "correlation": 0.5, "v_sigma_v": 0.04},
     "spread": {
         "r_series_ohm": {"sigma": 0.03},
         "v_transistor_v": {"sigma": 0.02},
         "unsteadiness": {"sigma": 0.5},
-        "v_reset_v": {"sigma": 0.12},
+        "v_reset_v": {"sigma": 0.06},
         "reset_floor_conductance_s": {"sigma": 0.4},
     },
 }
@@ -94,10 +94,9 @@ def sweep(
 def random_cells(seed: int) -> dict[str, Any]:
     """A device such as the measured ones are, each parameter drawn."""
     between = np.random.default_rng([seed, 91]).uniform
-    r_series_ohm = between(3000, 5000)
     return {
-        "r_series_ohm": r_series_ohm,
-        "r_divider_ohm": 0.88 * r_series_ohm,
+        "r_series_ohm": between(3000, 5000),
+        "divider_share": 0.5,
         "v_transistor_v": between(1.8, 2.0),
         "growth": {
             "exponent": between(1.2, 2.2),
@@ -106,7 +105,7 @@ def random_cells(seed: int) -> dict[str, Any]:
             "width_s": 2e-7,
         },
         "unsteadiness": between(0.15, 0.3),
-        "v_reset_v": between(0.3, 0.4),
+        "v_reset_v": between(0.7, 0.9),
         "v_slope_v": between(0.25, 0.35),
         "reset_floor_conductance_s": between(1e-5, 2.5e-5),
         "v_follower_v": 1.0,

@@ -54,10 +54,8 @@ def test_the_cells_that_made_the_sweeps_are_found_again(twin: Twin) -> None:
     off = deviations(TRUE, twin.found.growth, twin.found.redraw)
     assert len(off) == 18
     assert np.abs(list(off.values())).max() < 3.5
-    assert twin.found.redraw.values["r_divider_ohm"] == pytest.approx(
-        0.88 * twin.found.growth.r_series_ohm
-    )
-    assert any("r_divider_ohm is 0.88 of r_series_ohm" in one for one in twin.found.remarks())
+    assert twin.found.redraw.values["divider_share"] == 0.5
+    assert any("divider_share is 0.5, not fitted" in one for one in twin.found.remarks())
 
 
 def _unless_refused(seed: int, folder: Path) -> dict[str, float] | None:
@@ -156,7 +154,11 @@ def test_the_shipped_cell_begins_to_reset_where_it_was_measured_on_either_day(
 ) -> None:
     shipped = load_calibration("levy2021_1t1r", Path())
     assert isinstance(shipped, Calibration)
-    quiet = {k: v for k, v in shipped.parameters.items() if k != "array_spread"}
+    (remark,) = (
+        one for one in shipped.remarks if one.startswith(f"day {1 + (day == 'line2')} of 2")
+    )
+    own_v = float(remark.rpartition(" ")[2])
+    quiet = {**shipped.parameters, "v_reset_v": own_v, "array_spread": {}, "forming": None}
     _, lines = load_sweeps([measured["gate"], measured[day]])
     shown_conductance_s = emulate(
         quiet, lines[0], np.random.default_rng(1), draws=4, of_gate=False, noise=ReadNoise(0.0, 1.0)
@@ -207,7 +209,9 @@ def test_what_differs_between_days_is_a_mean_and_a_spread_of_arrays() -> None:
     assert mean == pytest.approx({"v_reset_v": np.sqrt(0.3 * 0.36), "v_slope_v": 0.3})
     # Two values that differ by d have the standard deviation d/√2.
     assert spread == pytest.approx({"v_reset_v": np.log(1.2) / np.sqrt(2)})
-    assert over_days({"v_reset_v": 0.3}, 1) == ({"v_reset_v": pytest.approx(0.3)}, {})
+    mean, spread = over_days({"v_reset_v": 0.3}, 1)
+    assert mean["v_reset_v"] == pytest.approx(0.3)
+    assert not spread
 
 
 def dataset(path: Path, *, amplitude_v: float, cells: int = 8, sweeps: int = 4) -> Path:

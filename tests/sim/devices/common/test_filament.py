@@ -26,7 +26,7 @@ CELL = {
     "v_follower_v": 1.0,
     "v_reset_v": 0.3,
     "v_slope_v": 0.3,
-    "r_divider_ohm": DIVIDER_OHM,
+    "divider_share": DIVIDER_OHM / R_OHM,
     "growth": GROWTH,
     "redraw": REDRAW,
     "initial": 2e-5,
