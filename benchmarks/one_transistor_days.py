@@ -18,7 +18,7 @@ from benchmarks.shipped.one_transistor import NAME, imported, relaxed
 from hwloop.array.operations import PulseMap
 from hwloop.types import FloatArray
 from hwloop_sim.calibrate.one_transistor.emulation import emulate
-from hwloop_sim.calibrate.one_transistor.read_noise import ReadNoise
+from hwloop_sim.calibrate.one_transistor.read_noise import SweepNoise
 from hwloop_sim.calibrate.one_transistor.sweeps import Sweeps, load_sweeps
 from hwloop_sim.calibration.file import Calibration, load_calibration
 from hwloop_sim.effects.random_telegraph import RandomTelegraph, RandomTelegraphSettings
@@ -56,7 +56,7 @@ def onsets(twin: Calibration, lines: list[Sweeps]) -> Iterator[str]:
     for day, line in zip(DAYS, lines, strict=True):
         rng = np.random.default_rng(1)
         shown = emulate(
-            quiet, line, rng, draws=_DRAWS, of_gate=False, noise=ReadNoise(0.0, 1.0)
+            quiet, line, rng, draws=_DRAWS, of_gate=False, noise=SweepNoise(0.0, 1.0)
         ).reshape(-1, line.volts.size)
         pairs = []
         for part in _FALLEN:
@@ -89,7 +89,7 @@ def read_differences(twin: Calibration, conductance_s: FloatArray) -> FloatArray
     settings = RandomTelegraphSettings.parse(effect(twin, "random_telegraph"))
     traps = RandomTelegraph(settings, held.shape, rng)
     of_white = effect(twin, "white_noise")
-    white = ReadNoise(of_white["fraction"], of_white["series_exponent"])
+    white = SweepNoise(of_white["fraction"], of_white["series_exponent"])
     logs = []
     for _ in range(2):
         traps.elapsed(held, _READ_INTERVAL_S)

@@ -29,7 +29,7 @@ from hwloop_sim.calibrate.one_transistor.growth_fit import (
 )
 from hwloop_sim.calibrate.one_transistor.growth_fit import OF_DAY as SET_OF_DAY
 from hwloop_sim.calibrate.one_transistor.prediction import SweepPrediction, predict
-from hwloop_sim.calibrate.one_transistor.read_noise import ReadNoise, read_noise
+from hwloop_sim.calibrate.one_transistor.read_noise import SweepNoise, read_noise
 from hwloop_sim.calibrate.one_transistor.redraw_fit import DIVIDER, RedrawFit, fit_redraw
 from hwloop_sim.calibrate.one_transistor.redraw_fit import OF_DAY as RESET_OF_DAY
 from hwloop_sim.calibrate.one_transistor.sweeps import Sweeps, load_sweeps
@@ -50,7 +50,7 @@ class SweepCalibration(FittedCalibration):
     growth: GrowthFit
     redraw: RedrawFit
     cycled: Cycled | None
-    noise: ReadNoise
+    noise: SweepNoise
     predictions: Sequence[SweepPrediction]
     model: str = MODEL
 
@@ -291,7 +291,7 @@ def calibrate_sweeps(task: Task) -> SweepCalibration:
 
 def fit_sweeps(
     gates: Sequence[Sweeps], lines: Sequence[Sweeps]
-) -> tuple[GrowthFit, RedrawFit, ReadNoise]:
+) -> tuple[GrowthFit, RedrawFit, SweepNoise]:
     """Fit growth and redraw to the sweeps of each day, and estimate the read noise."""
     of_median = fit_median(gates[0])
     noise = read_noise((*gates, *lines), of_median.path.r_series_ohm)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hwloop.array.operations import PulseMap
 from hwloop.types import FloatArray
-from hwloop_sim.calibrate.one_transistor.read_noise import ReadNoise
+from hwloop_sim.calibrate.one_transistor.read_noise import SweepNoise
 from hwloop_sim.calibrate.one_transistor.sweeps import Sweeps
 from hwloop_sim.cells.device import Device
 from hwloop_sim.devices.one_transistor import ONE_TRANSISTOR
@@ -29,7 +29,7 @@ def emulate(
     *,
     draws: int,
     of_gate: bool,
-    noise: ReadNoise,
+    noise: SweepNoise,
 ) -> FloatArray:
     """Emulate the conductance read after each pulse, siemens, (draws, sweeps, volts).
 

@@ -18,7 +18,7 @@ from hwloop.types import FloatArray
 from hwloop_sim.calibrate.one_transistor.emulation import emulate
 from hwloop_sim.calibrate.one_transistor.gate_moments import gate_moments
 from hwloop_sim.calibrate.one_transistor.quantiles import median
-from hwloop_sim.calibrate.one_transistor.read_noise import ReadNoise
+from hwloop_sim.calibrate.one_transistor.read_noise import SweepNoise
 from hwloop_sim.calibrate.one_transistor.simulated_moments import Match, match_moments
 from hwloop_sim.calibrate.one_transistor.sweeps import Sweeps, held_logs
 from hwloop_sim.calibrate.one_transistor.unknowns import Unknowns, nested, of_day
@@ -129,7 +129,7 @@ def fit_median(sweeps: Sweeps) -> MedianFit:
     )
 
 
-def fit_growth(days: Sequence[Sweeps], of_median: MedianFit, noise: ReadNoise) -> GrowthFit:
+def fit_growth(days: Sequence[Sweeps], of_median: MedianFit, noise: SweepNoise) -> GrowthFit:
     """Fit the growth of the filament to gate sweeps of one day or several.
 
     ``of_median``: result of :func:`fit_median` for the first day, which begins in HRS and
@@ -159,7 +159,7 @@ class _Day:
     part: Sweeps
     of: Callable[[FloatArray], FloatArray]
 
-    def match(self, unknowns: Unknowns, known: Mapping[str, float], noise: ReadNoise) -> Match:
+    def match(self, unknowns: Unknowns, known: Mapping[str, float], noise: SweepNoise) -> Match:
         """Find the values of ``unknowns`` by which emulated sweeps have the moments of these."""
 
         def simulate(numbers: FloatArray) -> FloatArray:

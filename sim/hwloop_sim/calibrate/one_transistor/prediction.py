@@ -11,7 +11,7 @@ import numpy as np
 from hwloop.types import FloatArray
 from hwloop_sim.calibrate.distribution import REPEATS, Distribution
 from hwloop_sim.calibrate.one_transistor.emulation import emulate
-from hwloop_sim.calibrate.one_transistor.read_noise import ReadNoise
+from hwloop_sim.calibrate.one_transistor.read_noise import SweepNoise
 from hwloop_sim.calibrate.one_transistor.sweeps import Sweeps
 
 _MOST_SWEEPS = 0.95
@@ -67,7 +67,7 @@ def predict(
     rng: np.random.Generator,
     *,
     of_gate: bool,
-    noise: ReadNoise,
+    noise: SweepNoise,
 ) -> SweepPrediction:
     """Emulate the held-out sweeps with new cells, each from its first conductance, and compare.
 

@@ -20,7 +20,7 @@ _OF_NORMAL = 1.4826
 
 
 @dataclass(frozen=True)
-class ReadNoise:
+class SweepNoise:
     """Noise of a read relative to G: ``fraction`` · (1 − G R_s)^``series_exponent``.
 
     ``fraction_error``, ``exponent_error``: standard deviations.
@@ -50,7 +50,7 @@ class ReadNoise:
         return {"fraction": self.fraction_error, "series_exponent": self.exponent_error}
 
 
-def read_noise(every: Sequence[Sweeps], r_series_ohm: float) -> ReadNoise:
+def read_noise(every: Sequence[Sweeps], r_series_ohm: float) -> SweepNoise:
     """Estimate the noise of one read from pairs of reads.
 
     A robust deviation in bins of equally many pairs, as some cells jump, and a straight line of its
@@ -77,7 +77,7 @@ def read_noise(every: Sequence[Sweeps], r_series_ohm: float) -> ReadNoise:
     (slope, level), covariance = np.polyfit(x, y, 1, cov=True)
     level_error, slope_error = np.sqrt(np.diag(covariance))[::-1]
     fraction = float(np.exp(level))
-    return ReadNoise(fraction, float(slope), fraction * float(level_error), float(slope_error))
+    return SweepNoise(fraction, float(slope), fraction * float(level_error), float(slope_error))
 
 
 def _deviation(off: FloatArray) -> float:

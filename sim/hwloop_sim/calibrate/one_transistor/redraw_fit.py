@@ -17,7 +17,7 @@ from hwloop.types import FloatArray
 from hwloop_sim.calibrate.one_transistor.emulation import emulate
 from hwloop_sim.calibrate.one_transistor.growth_fit import GrowthFit, parameters
 from hwloop_sim.calibrate.one_transistor.line_moments import HALF, LineMoments
-from hwloop_sim.calibrate.one_transistor.read_noise import ReadNoise
+from hwloop_sim.calibrate.one_transistor.read_noise import SweepNoise
 from hwloop_sim.calibrate.one_transistor.simulated_moments import Match, match_moments
 from hwloop_sim.calibrate.one_transistor.sweeps import Sweeps
 from hwloop_sim.calibrate.one_transistor.unknowns import Unknowns, of_day
@@ -53,7 +53,7 @@ class RedrawFit:
     left_out: Sequence[str]
 
 
-def fit_redraw(days: Sequence[Sweeps], growth: GrowthFit, noise: ReadNoise) -> RedrawFit:
+def fit_redraw(days: Sequence[Sweeps], growth: GrowthFit, noise: SweepNoise) -> RedrawFit:
     """Fit the state after a RESET to source-line sweeps of one day or several.
 
     ``growth``: fit to the same cells. ``noise``: of each read. Days share all parameters but the
@@ -88,7 +88,7 @@ class _Day:
     seen: FloatArray
     left_out: str
 
-    def simulate(self, values: Mapping[str, float], noise: ReadNoise) -> FloatArray:
+    def simulate(self, values: Mapping[str, float], noise: SweepNoise) -> FloatArray:
         found = parameters(values, self.part.width_s)
         rng = np.random.default_rng(_SEED)
         after_conductance_s = emulate(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hwloop_sim.calibrate.one_transistor.emulation import emulate
-from hwloop_sim.calibrate.one_transistor.read_noise import ReadNoise
+from hwloop_sim.calibrate.one_transistor.read_noise import SweepNoise
 from hwloop_sim.calibrate.one_transistor.sweeps import Sweeps
 from hwloop_sim.devices.common.filament import cell_conductance_s, filament_conductance_s
 from tests.sim.calibrate.one_transistor.swept_truth import TRUE
@@ -20,7 +20,7 @@ STEADY: dict[str, Any] = {
     "spread": {"v_transistor_v": {"sigma": 0.02}},
     "redraw": {"cycle_sigma": 0.0, "pulse_sigma": 0.0},
 }
-SILENT = ReadNoise(0.0, 1.0)
+SILENT = SweepNoise(0.0, 1.0)
 CELL = np.array([0.0, 0.0, 7.0, 7.0, 7.0])
 
 
@@ -95,7 +95,7 @@ def test_reads_scatter_as_part_of_the_filament() -> None:
     made = sweeps(np.array([1.0]), np.array([1e-5, 2e-4]), 2.0)
     rng = np.random.default_rng(3)
     seen_conductance_s = emulate(
-        alike, made, rng, draws=4000, of_gate=True, noise=ReadNoise(0.02, 1.5)
+        alike, made, rng, draws=4000, of_gate=True, noise=SweepNoise(0.02, 1.5)
     )[:, :, 0]
     shown = 1 - np.array([1e-5, 2e-4]) * 3800
     np.testing.assert_allclose(np.log(seen_conductance_s).std(axis=0), 0.02 * shown**1.5, rtol=0.05)

@@ -18,7 +18,7 @@ from hwloop_sim.calibrate.one_transistor.calibrate import fit_sweeps, settings
 from hwloop_sim.calibrate.one_transistor.cycling import Cycled, cycling_spread
 from hwloop_sim.calibrate.one_transistor.emulation import emulate
 from hwloop_sim.calibrate.one_transistor.growth_fit import GrowthFit, fit_median, follow
-from hwloop_sim.calibrate.one_transistor.read_noise import ReadNoise
+from hwloop_sim.calibrate.one_transistor.read_noise import SweepNoise
 from hwloop_sim.calibrate.one_transistor.redraw_fit import RedrawFit, fit_redraw
 from hwloop_sim.calibrate.one_transistor.sweeps import Sweeps, load_sweeps
 from hwloop_sim.calibrate.one_transistor.unknowns import of_day, over_days
@@ -161,7 +161,12 @@ def test_the_shipped_cell_begins_to_reset_where_it_was_measured_on_either_day(
     quiet = {**shipped.parameters, "v_reset_v": own_v, "array_spread": {}, "forming": None}
     _, lines = load_sweeps([measured["gate"], measured[day]])
     shown_conductance_s = emulate(
-        quiet, lines[0], np.random.default_rng(1), draws=4, of_gate=False, noise=ReadNoise(0.0, 1.0)
+        quiet,
+        lines[0],
+        np.random.default_rng(1),
+        draws=4,
+        of_gate=False,
+        noise=SweepNoise(0.0, 1.0),
     )
     seen_v, shown_v = (
         lines[0].volts[int(np.argmax(np.nanmedian(one, axis=0) < 100e-6))]
