@@ -17,6 +17,7 @@ import typer
 from benchmarks.shipped.one_transistor import NAME, imported, relaxed
 from hwloop.array.operations import PulseMap
 from hwloop.types import FloatArray
+from hwloop_sim.calibrate.one_transistor.calibrate import settings_of_day
 from hwloop_sim.calibrate.one_transistor.emulation import emulate
 from hwloop_sim.calibrate.one_transistor.read_noise import SweepNoise
 from hwloop_sim.calibrate.one_transistor.sweeps import Sweeps, load_sweeps
@@ -50,13 +51,13 @@ def effect(twin: Calibration, name: str, place: int = 0) -> dict[str, Any]:
 
 def onsets(twin: Calibration, lines: list[Sweeps]) -> Iterator[str]:
     """Yield the source-line voltages at which the median sweep has fallen to parts of its start."""
-    quiet = {key: value for key, value in twin.parameters.items() if key != "array_spread"}
     yield "| day | start, µS | to 85 %: measured, V | twin | to 50 % | twin | to 20 % | twin |"
     yield "| --- | --- | --- | --- | --- | --- | --- | --- |"
-    for day, line in zip(DAYS, lines, strict=True):
+    for number, (day, line) in enumerate(zip(DAYS, lines, strict=True)):
         rng = np.random.default_rng(1)
+        own = settings_of_day(twin.parameters, number)
         shown = emulate(
-            quiet, line, rng, draws=_DRAWS, of_gate=False, noise=SweepNoise(0.0, 1.0)
+            own, line, rng, draws=_DRAWS, of_gate=False, noise=SweepNoise(0.0, 1.0)
         ).reshape(-1, line.volts.size)
         pairs = []
         for part in _FALLEN:

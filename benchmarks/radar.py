@@ -22,11 +22,12 @@ from hwloop.steps.array import Array
 from hwloop.steps.program.program_verify import PROGRAM_VERIFY, ProgramVerifySettings
 from hwloop.steps.program.rows import CellsRow
 from hwloop.types import FloatArray
+from hwloop_sim.calibration.file import Calibration, load_calibration
 from hwloop_sim.emulator.backend import SimSettings, open_sim
 
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "1t1r-twin.md"
 BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"
-CELLS, SEED = 256, 1
+CELLS, SEED = 1024, 1
 BIT_V, RESET_GATE_V, WIDTH_S = 2.0, 4.0, 2e-7
 MOST_RESETS = 200
 _MOST_PULSES = 10000
@@ -54,18 +55,22 @@ TESTS = (
 class Bench:
     """What the files do not say: first and last gate voltage of a train, source line of a RESET.
 
+    ``day``: place of the chip among the twin's days, the last of which is that of the tests.
     ``twin``: keys of the twin that are changed.
     """
 
     start_v: float = 1.8
     stop_v: float = 3.5
     reset_v: float = -3.0
+    day: int = -1
     twin: Mapping[str, Any] = field(default_factory=dict)
 
 
 ASSUMED = Bench()
 OTHERWISE = {
     "train from 1.85 to 3.55 V": Bench(start_v=1.85, stop_v=3.55),
+    "the chip of 7-30": Bench(day=0),
+    "the chip of 9-21": Bench(day=1),
     "no cell unsteady": Bench(twin={"unsteadiness": 0.0}),
     "no noise but white, no relaxation": Bench(twin={"effects": []}),
 }
@@ -100,6 +105,14 @@ def measured(folder: Path, test: Test) -> list[Result]:
         success = float(rows[:, 8].mean())
         found.append(Result(low_ohm, rows[0, 7], rows[:, 2] + resets, resets, success))
     return found
+
+
+def chip(day: int) -> dict[str, float]:
+    """Return an entry of the twin's days: the cells of a test are of one chip."""
+    found = load_calibration(NAME, Path())
+    if not isinstance(found, Calibration):
+        raise TypeError(f"{NAME} holds a measured table: expected parameters of a model")
+    return dict(found.parameters["days"][day])
 
 
 def array_settings() -> ArraySettings:
@@ -166,7 +179,7 @@ def programmed(
 ) -> CellsRow:
     """How so many cells of the twin end, from a RESET on."""
     array = array_settings()
-    own = {"array_spread": {}, **bench.twin}  # the cells of a test are of one chip
+    own = {"days": [chip(bench.day)], **bench.twin}
     whole = {"effects": own.pop("effects")} if "effects" in own else {}
     sim = SimSettings.parse({"calibration": NAME, **whole, "device": own})
     device_rng, step_rng = np.random.default_rng(SEED).spawn(2)

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks.shipped import sources
+from benchmarks.shipped.first_trains import OF_LAW, TrainFit, fit_trains
 from hwloop.datasets.importing import import_measurement
 from hwloop.datasets.measurement import write_measurement
 from hwloop.types import FloatArray
 from hwloop_sim.calibrate.method import Task
 from hwloop_sim.calibrate.one_transistor.calibrate import SweepCalibration, calibrate_sweeps
 from hwloop_sim.calibrate.one_transistor.emulation import MODEL
-from hwloop_sim.calibrate.one_transistor.sweeps import Sweeps
+from hwloop_sim.calibrate.one_transistor.growth_fit import fit_growth, fit_median
+from hwloop_sim.calibrate.one_transistor.read_noise import read_noise
+from hwloop_sim.calibrate.one_transistor.sweeps import Sweeps, load_sweeps
+from hwloop_sim.calibrate.one_transistor.unknowns import of_day
+from hwloop_sim.calibration.file import flat
 from hwloop_sim.devices.common.filament import filament_conductance_s
 from hwloop_sim.effects.acceleration import BOLTZMANN_EV_PER_K
 
@@ -45,13 +50,23 @@ _LEAST_CONDUCTANCE_S, _MOST_CONDUCTANCE_S = 1e-6, 300e-6
 
 def contents(folder: Path) -> dict[str, Any]:
     """Return the contents of the calibration file."""
-    fitted = fit(folder)
+    fitted, law = fit(folder)
     data = fitted.as_data([], sources.ONE_TRANSISTOR["title"])
     del data["files"]
     source = dict(sources.ONE_TRANSISTOR)
     data["validity"]["summary"] = source.pop("words")
     data["remarks"] = [*data["remarks"], *source.pop("remarks")]
     data.update(source)
+    chip = fit_trains(folder / _CELLS, _growth(fitted), fitted.noise, law=False)
+    data["parameters"]["days"].append(_factors(fitted, chip.values))
+    values = ", ".join(
+        f"{name} {value:.4g} ± {chip.errors[name]:.2g}" for name, value in chip.values.items()
+    )
+    data["remarks"].append(
+        f"the third of days, the chip of the programming tests: {values};"
+        f" {', '.join(OF_LAW)} are of the same trials, those of every second cell"
+    )
+    data["uncertainty"].update({name: law.errors[name] for name in OF_LAW})
     r_ohm = fitted.growth.r_series_ohm
     data["parameters"]["forming"] = forming(folder, r_ohm)
     data["validity"]["high_v"] = float(formed(folder)[0].max())
@@ -67,11 +82,28 @@ def contents(folder: Path) -> dict[str, Any]:
     return data
 
 
-def fit(folder: Path) -> SweepCalibration:
-    """Fit the sweeps of both days, with the cycling test."""
+def fit(folder: Path) -> tuple[SweepCalibration, TrainFit]:
+    """Fit the sweeps of both days, with the cycling test, by the law of the programming tests."""
     with tempfile.TemporaryDirectory() as place:
         paths = list(imported(folder, Path(place)))
-        return calibrate_sweeps(Task(MODEL, paths, seed=SEED))
+        gates, _ = load_sweeps(paths[:-1])
+        of_median = fit_median(gates[0])
+        noise = read_noise(gates, of_median.path.r_series_ohm)
+        alone = fit_growth(gates[:1], of_median, noise)
+        law = fit_trains(folder / _CELLS, {**alone.known, **alone.match.values}, noise, law=True)
+        known = {name: law.values[name] for name in OF_LAW}
+        return calibrate_sweeps(Task(MODEL, paths, seed=SEED), known), law
+
+
+def _growth(fitted: SweepCalibration) -> dict[str, float]:
+    """Return the settings of growth by name, of the first day."""
+    return of_day({**fitted.growth.known, **fitted.growth.match.values}, 0)
+
+
+def _factors(fitted: SweepCalibration, chip: Mapping[str, float]) -> dict[str, float]:
+    """Return the values of a chip as factors of those of the twin."""
+    of_twin = dict(flat(fitted.parameters))
+    return {name: value / of_twin[name] for name, value in chip.items()}
 
 
 def imported(folder: Path, place: Path, *, cycling: bool = True) -> Iterator[Path]:

@@ -23,7 +23,7 @@ pulse by pulse instead; with ``redraw``, RESET draws levels that may lie above t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, ClassVar
 
 import numpy as np
@@ -58,6 +58,7 @@ from hwloop_sim.devices.common.filament import (
 from hwloop_sim.devices.common.state_device import StateSettings, drawn_parameters, per_cell
 
 _SCATTERS = ("set_sigma", "reset_sigma")
+_GROWTH = "growth.conductance_s_per_v"
 
 
 class OneTransistorSettings(StateSettings):
@@ -66,7 +67,10 @@ class OneTransistorSettings(StateSettings):
     ``set_conductance_s_per_v2``: of the SET level; ``reset_floor_conductance_s``: G_f, the level of
     a strong RESET. ``growth`` replaces ``set_conductance_s_per_v2``, ``tau_s`` and ``set_sigma``,
     ``redraw`` replaces ``reset_sigma``. ``v_follower_v``: V_t of the limit of RESET, which need not
-    be that of the SET level. ``unsteadiness``: λ, by which ``growth`` scatters.
+    be that of the SET level. ``unsteadiness``: λ, by which ``growth`` scatters. ``array_spread``:
+    spread of parameters from array to array. ``days``: factors of parameters, of k of ``growth``
+    too, on each day or chip that was measured; each array draws one of them. A value of your own
+    wants ``days: []``.
     """
 
     spreadable: ClassVar = (
@@ -99,6 +103,7 @@ class OneTransistorSettings(StateSettings):
     v_follower_v: PositiveVolt | None = None
     divider_share: Annotated[Number, Field(gt=0, lt=1)] = 0.8
     array_spread: Mapping[str, ParameterSpread] = {}
+    days: Sequence[Mapping[str, Annotated[Number, Field(gt=0)]]] = ()
 
     @model_validator(mode="after")
     def _levels(self) -> OneTransistorSettings:
@@ -108,12 +113,14 @@ class OneTransistorSettings(StateSettings):
                 f" min_conductance_s {self.min_conductance_s:g} to"
                 f" below 1 / r_series_ohm = {1 / self.r_series_ohm:g}"
             )
-        for name in self.array_spread:
-            if name not in self.spreadable:
-                raise ValueError(
-                    f"array_spread: {name!r} is no parameter that can be"
-                    f" spread{nearest(name, self.spreadable)}"
-                )
+        of_days = {name for one in self.days for name in one} - {_GROWTH}
+        for key, names in (("array_spread", self.array_spread), ("days", sorted(of_days))):
+            for name in names:
+                if name not in self.spreadable:
+                    raise ValueError(
+                        f"{key}: {name!r} is no parameter that can be"
+                        f" spread{nearest(name, self.spreadable)}"
+                    )
         if self.pristine and self.initial is not None:
             raise ValueError("initial: pristine cells begin at min_conductance_s; leave it out")
         return self
@@ -138,6 +145,10 @@ class OneTransistor(Device):
         self._p = per_cell(drawn_parameters(nominal, settings, shape, rng), shape)
         for name, spread in settings.array_spread.items():
             of_arrays = spread.factors((*shape[:-2], 1, 1), rng)
+            setattr(self._p, name, getattr(self._p, name) * of_arrays)
+        of_days = _of_days(settings.days, (*shape[:-2], 1, 1), rng)
+        self._speed = of_days.pop(_GROWTH, 1.0)
+        for name, of_arrays in of_days.items():
             setattr(self._p, name, getattr(self._p, name) * of_arrays)
         self._sign = -1.0 if settings.flipped else 1.0
         self._sigma = {name: getattr(settings, name) for name in _SCATTERS}
@@ -247,7 +258,7 @@ class OneTransistor(Device):
         sigma = self._p.unsteadiness
         times = pulse.count if sigma.any() else 1
         width_s = pulse.width_s * pulse.count / times
-        drive_conductance_s = growth.conductance_s_per_v * overdrive_v * cycles.speed
+        drive_conductance_s = growth.drive_conductance_s(overdrive_v) * cycles.speed * self._speed
         drive_conductance_s = drive_conductance_s * (width_s / growth.width_s) ** (
             1 / growth.exponent
         )
@@ -357,6 +368,17 @@ class OneTransistor(Device):
                 aim_conductance_s + (here_conductance_s - aim_conductance_s) * left,
                 here_conductance_s,
             )
+
+
+def _of_days(
+    days: Sequence[Mapping[str, float]], shape: tuple[int, ...], rng: np.random.Generator
+) -> dict[str, FloatArray]:
+    """Draw one of ``days`` for each array; return the factors by name, (..., 1, 1)."""
+    if not days:
+        return {}
+    drawn = rng.integers(len(days), size=shape)
+    names = sorted({name for one in days for name in one})
+    return {name: np.array([one.get(name, 1.0) for one in days])[drawn] for name in names}
 
 
 ONE_TRANSISTOR = DeviceKind(

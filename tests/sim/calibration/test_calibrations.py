@@ -12,6 +12,7 @@ import typer
 import yaml
 from typer.testing import CliRunner
 
+from benchmarks import one_transistor_days
 from benchmarks.shipped import files, one_transistor, truth
 from hwloop.array.operations import PulseMap
 from hwloop.backend.base import CrossbarBackend
@@ -226,20 +227,26 @@ def test_noise_relaxation_and_endurance_of_the_1t1r_twin_are_those_of_the_files(
 ) -> None:
     made = SimSettings.parse({"calibration": one_transistor.NAME})
     r_ohm = made.device.settings.r_series_ohm  # type: ignore[attr-defined]
-    by_name = {one.kind.name: one.settings.model_dump() for one in made.effects}
+    every = [(one.kind.name, one.settings.model_dump()) for one in made.effects]
+    exponent = every[0][1]["series_exponent"]
     for effect in (
-        one_transistor.flicker(shared_data, r_ohm),
+        one_transistor.flicker(shared_data, r_ohm, exponent),
         one_transistor.relaxation(shared_data, r_ohm),
+        one_transistor.bake(shared_data, r_ohm),
         one_transistor.endurance(shared_data),
     ):
-        stated = by_name[effect.pop("effect")]
-        assert {name: stated[name] for name in effect} == pytest.approx(effect, rel=1e-3)
+        name = effect.pop("effect")
+        assert any(
+            of == name and {key: stated[key] for key in effect} == pytest.approx(effect, rel=1e-3)
+            for of, stated in every
+        ), name
+    by_name = dict(every)
     stated = made.device.settings.forming.model_dump()  # type: ignore[attr-defined]
     found = one_transistor.forming(shared_data, r_ohm)
     assert stated.pop("begin") == found.pop("begin")
     assert stated == pytest.approx(found, rel=1e-3)
     # 1.69 % in all and 1.26 % from read to read, at 92.96 µS: computed from the file by itself.
-    left = np.sqrt(0.01692**2 - 0.01259**2) / (1 - 92.96e-6 * r_ohm)
+    left = np.sqrt(0.01692**2 - 0.01259**2) / (1 - 92.96e-6 * r_ohm) ** exponent
     assert by_name["flicker_noise"]["fraction"] == pytest.approx(left, rel=0.01)
     wear = by_name["endurance"]
     # At the median of the last half of 10⁶ cycles, of which each moved 0.28 of the twin's window,
@@ -271,14 +278,32 @@ def test_pristine_cells_of_the_1t1r_twin_form_at_the_voltages_of_the_file(
     assert ks_distance(seen_conductance_s, found.final_conductance_s) < most
 
 
-def test_a_bake_lowers_the_levels_by_what_the_1t1r_twin_says(shared_data: Path) -> None:
+def test_a_bake_lowers_the_levels_by_what_was_measured(shared_data: Path) -> None:
+    twin = one_transistor_days.shipped()
     levels = list(one_transistor.relaxed(shared_data))
-    remarks = " ".join(load_calibration(one_transistor.NAME, Path()).remarks)  # type: ignore[union-attr]
-    for level, percent in ((1, "0.7 %"), (12, "6 %"), (16, "18 %"), (20, "32 %")):
+    for level in (9, 14, 19):
         before_conductance_s, after_conductance_s = levels[level - 1]
-        lowered = -100 * float(np.mean(after_conductance_s / before_conductance_s - 1))
-        assert lowered == pytest.approx(float(percent.split()[0]), abs=0.5)
-        assert f"{1e6 * np.median(before_conductance_s):.0f} uS by {percent}" in remarks
+        change = after_conductance_s / before_conductance_s - 1
+        shown = one_transistor_days.baked(twin, float(np.median(before_conductance_s)))
+        own = shown[1] / shown[0] - 1
+        assert np.median(own) == pytest.approx(np.median(change), abs=0.03)
+        # A deviation of 32 cells errs by an eighth.
+        quarter, three = np.quantile(change, [0.25, 0.75])
+        assert np.subtract(*np.quantile(own, [0.75, 0.25])) == pytest.approx(
+            three - quarter, rel=0.6
+        )
+
+
+def test_reads_of_the_1t1r_twin_jump_in_the_high_state_and_are_quiet_in_the_low_one() -> None:
+    twin = one_transistor_days.shipped()
+    # Measured: 0.10 and a kurtosis of 46 below 60 µS; 0.004 from 200 to 300 µS, robust 0.002.
+    high, low = (
+        one_transistor_days.read_differences(twin, np.full(1000, one)) for one in (2e-5, 2.3e-4)
+    )
+    assert high.std() == pytest.approx(0.10, rel=0.5)
+    assert np.mean(high**4) / np.mean(high**2) ** 2 > 20
+    assert low.std() < 0.005
+    assert np.median(np.abs(low)) * 1.4826 == pytest.approx(0.0022, rel=0.5)
 
 
 def test_a_held_out_half_is_met_nearly_as_well_as_by_the_other_half() -> None:

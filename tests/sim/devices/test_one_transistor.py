@@ -157,6 +157,33 @@ def test_cells_of_one_array_share_what_differs_between_arrays() -> None:
     assert begun.mean() > 0.9
 
 
+def test_an_array_is_of_one_of_the_days_as_a_whole() -> None:
+    days = [{"v_transistor_v": 1.1, "growth.conductance_s_per_v": 0.5}, {"r_series_ohm": 0.9}]
+    growth = {"exponent": 2.0, "conductance_s_per_v": 1e-3, "width_s": 2e-7}
+    device = make("one_transistor", (400, 1, 3), growth=growth, days=days, initial=1e-6)
+    device.pulse(pulses(device, 2.0, 2e-7, gate_v=2.4))
+    # g = k (V_g - V_t) of either day, far above where it begins; 1/G = R_s + 1/g.
+    first, second = 5e-4 * (2.4 - 1.1 * 1.916), 1e-3 * (2.4 - 1.916)
+    levels = [1 / (3970 + 1 / first), 1 / (0.9 * 3970 + 1 / second)]
+    of_first, of_second = (np.isclose(device.conductance_s, one, rtol=1e-3) for one in levels)
+    assert (of_first ^ of_second).all()
+    assert (of_first.all(axis=(1, 2)) | of_second.all(axis=(1, 2))).all()
+    assert of_first.mean() == pytest.approx(0.5, abs=0.1)
+
+
+@pytest.mark.parametrize("power", [1.0, 1.6])
+def test_growth_goes_with_a_power_of_the_overdrive(power: float) -> None:
+    growth = {"exponent": 2.0, "conductance_s_per_v": 1e-3, "width_s": 2e-7}
+    device = make(
+        "one_transistor", (1, 1), growth=growth | {"overdrive_exponent": power}, initial=1e-6
+    )
+    device.pulse(pulses(device, 2.0, 2e-7, gate_v=2.416))
+    own_conductance_s = 1e-3 * 0.5**power
+    assert device.conductance_s[0, 0] == pytest.approx(1 / (3970 + 1 / own_conductance_s), rel=1e-3)
+
+
 def test_a_spread_of_arrays_of_what_is_no_parameter_is_refused_with_the_nearest() -> None:
+    with pytest.raises(ConfigError, match=r"days: 'v_rest_v'.*did you mean 'v_reset_v'"):
+        make("one_transistor", days=[{"v_rest_v": 1.1}])
     with pytest.raises(ConfigError, match=r"array_spread: 'v_rest_v'.*did you mean 'v_reset_v'"):
         make("one_transistor", array_spread={"v_rest_v": {"sigma": 0.1}})

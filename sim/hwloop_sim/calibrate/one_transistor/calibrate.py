@@ -1,8 +1,8 @@
 """Calibration of 1T1R cells from sweeps of gate and source line: fit, held-out cells, file.
 
-Sweeps of several days or chips are fitted together; what differs between them becomes the spread
-from array to array. A cycling test, if given besides, counts as one more day for the level of a
-strong RESET, its spread and its scatter within a cell.
+Sweeps of several days or chips are fitted together; an array of the twin is like one of them. A
+cycling test, if given besides, counts as one more day for the level of a strong RESET, its spread
+and its scatter within a cell.
 """
 
 from __future__ import annotations
@@ -67,11 +67,13 @@ class SweepCalibration(FittedCalibration):
     def uncertainty(self) -> dict[str, float]:
         """Return one standard deviation by name of the setting, dots inside mappings.
 
-        That of a parameter that differs from day to day includes the error of its mean over them;
-        that of its spread is one of so few days, 1/√(2 (n − 1)) of it.
+        That of a parameter that differs from day to day includes the error of its mean over them,
+        which of two days is half of their difference.
         """
         errors = self.growth.match.errors | self.redraw.match.errors
-        mean, spread = over_days(self.growth.match.values | self.redraw.values, self._days)
+        mean, spread = over_days(
+            {**self.growth.known, **self.growth.match.values, **self.redraw.values}, self._days
+        )
         found = {name: float(one) for name, one in errors.items() if name in mean}
         if self.cycled is not None:
             pooled = self.cycled.pooled(mean, self._days)
@@ -79,7 +81,6 @@ class SweepCalibration(FittedCalibration):
         for name, sigma in spread.items():
             of_mean = mean[name] * sigma / np.sqrt(self._days)
             found[name] = float(np.hypot(found[name], of_mean))
-            found[f"array_spread.{name}"] = float(sigma / np.sqrt(2 * (self._days - 1)))
         return found
 
     @property
@@ -117,10 +118,12 @@ class SweepCalibration(FittedCalibration):
     def remarks(self) -> list[str]:
         """Return what the fit assumed, and what it left out."""
         gates_v = self.growth.median.volts
+        known = ", ".join(f"{name} {value:.3g}" for name, value in self.growth.known.items())
+        given = f"given are {known}"
         found = [
-            f"SET is fitted from {gates_v[0]:g} to {gates_v[-1]:g} V at the gate; its current is"
-            " taken as linear in the overdrive: these sweeps do not tell that power from the"
-            " exponent",
+            f"SET is fitted from {gates_v[0]:g} to {gates_v[-1]:g} V at the gate;"
+            f" {given}:"
+            " these sweeps do not tell the power of the overdrive from the exponent",
             "one width and one bit-line voltage: the width acts through the law of growth alone,"
             " the drive not at all; v_set_v and tau_s are chosen",
             f"v_follower_v is {FOLLOWER_V:g} V, not fitted: these RESETs work beyond the gate less"
@@ -143,12 +146,12 @@ class SweepCalibration(FittedCalibration):
         return found
 
     def _of_days(self) -> Iterator[str]:
-        """Yield the values of each day, by which a twin of one of them can be made."""
-        values = self.growth.match.values | self.redraw.values
+        """Yield the values of each day; a twin of one has its entry of ``days`` alone."""
+        values = {**self.growth.known, **self.growth.match.values, **self.redraw.values}
         for day in range(self._days):
             own = of_day(values, day)
             each = ", ".join(f"{name} {own[name]:.4g}" for name in (*SET_OF_DAY, *RESET_OF_DAY))
-            yield f"day {day + 1} of {self._days}, for a twin of it without array_spread: {each}"
+            yield f"day {day + 1} of {self._days}: {each}"
 
     @override
     def predict(self) -> HeldOut:
@@ -235,33 +238,36 @@ class SweepCalibration(FittedCalibration):
 def settings(
     growth: GrowthFit, redraw: RedrawFit, width_s: float, days: int, cycled: Cycled | None
 ) -> dict[str, Any]:
-    """Return the settings of the device; ``cycled``: result of :func:`cycling_spread`."""
-    values, spread = over_days(growth.match.values | redraw.values, days)
+    """Return the settings of the device; ``cycled``: result of :func:`cycling_spread`.
+
+    Few days hardly determine a variance: an array of the twin is like one of them.
+    """
+    fitted = {**growth.known, **growth.match.values, **redraw.values}
+    values, spread = over_days(fitted, days)
+    each = [of_day(fitted, day) for day in range(days)]
+    factors = [{name: one[name] / values[name] for name in spread} for one in each]
     if cycled is not None:
         values |= cycled.pooled(values, days)
     found = parameters(values, width_s)
     if spread:
-        found["array_spread"] = {name: {"sigma": sigma} for name, sigma in spread.items()}
+        found["days"] = factors
     return found
 
 
-def settings_of_day(found: Mapping[str, Any], fit: Mapping[str, float], day: int) -> dict[str, Any]:
+def settings_of_day(found: Mapping[str, Any], day: int) -> dict[str, Any]:
     """Return the settings of the device on one of the days that were fitted."""
-    own = of_day(fit, day)
-    return {**found, **{name: own[name] for name in found.get("array_spread", {})}} | {
-        "array_spread": {}
-    }
+    return {**found, "days": found["days"][day : day + 1]} if "days" in found else dict(found)
 
 
 def _rms(values: FloatArray) -> float:
     return float(np.sqrt(np.mean(np.square(values))))
 
 
-def calibrate_sweeps(task: Task) -> SweepCalibration:
+def calibrate_sweeps(task: Task, known: Mapping[str, float] | None = None) -> SweepCalibration:
     """Fit every second cell, predict the others, and fit all cells.
 
     The files are a sweep of the gate and one of the source line for each day, the first of the gate
-    from HRS, and perhaps a cycling test. Raises as
+    from HRS, and perhaps a cycling test. ``known``: as of :func:`fit_sweeps`. Raises as
     :func:`load_sweeps`, :func:`fit_growth` and :func:`fit_redraw` do.
     """
     cycling = [path for path in task.paths if is_cycling(path)]
@@ -270,12 +276,12 @@ def calibrate_sweeps(task: Task) -> SweepCalibration:
     cycled = cycling_spread(cycling[0]) if cycling else None
     gates, lines = load_sweeps([path for path in task.paths if path not in cycling])
     rng = np.random.default_rng(task.seed)
-    growth, redraw, noise = fit_sweeps(*([one.half(0) for one in of] for of in (gates, lines)))
+    halves = [[one.half(0) for one in of] for of in (gates, lines)]
+    growth, redraw, noise = fit_sweeps(halves[0], halves[1], known)
     found = settings(growth, redraw, gates[0].width_s, len(gates), cycled)
-    values = growth.match.values | redraw.values
     predictions = [
         predict(
-            settings_of_day(found, values, day),
+            settings_of_day(found, day),
             sweeps.half(0),
             sweeps.half(1),
             rng,
@@ -285,15 +291,18 @@ def calibrate_sweeps(task: Task) -> SweepCalibration:
         for day, both in enumerate(zip(gates, lines, strict=True))
         for sweeps, of_gate in zip(both, (True, False), strict=True)
     ]
-    growth, redraw, noise = fit_sweeps(gates, lines)
+    growth, redraw, noise = fit_sweeps(gates, lines, known)
     return SweepCalibration(gates, lines, growth, redraw, cycled, noise, predictions)
 
 
 def fit_sweeps(
-    gates: Sequence[Sweeps], lines: Sequence[Sweeps]
+    gates: Sequence[Sweeps], lines: Sequence[Sweeps], known: Mapping[str, float] | None = None
 ) -> tuple[GrowthFit, RedrawFit, SweepNoise]:
-    """Fit growth and redraw to the sweeps of each day, and estimate the read noise."""
-    of_median = fit_median(gates[0])
+    """Fit growth and redraw to the sweeps of each day, and estimate the read noise.
+
+    ``known``: settings of growth, by name, that another measurement determined.
+    """
+    of_median = fit_median(gates[0], known)
     noise = read_noise((*gates, *lines), of_median.path.r_series_ohm)
     growth = fit_growth(gates, of_median, noise)
     return growth, fit_redraw(lines, growth, noise), noise

@@ -38,9 +38,9 @@ def emulate(
     """
     cell, cycle = _places(sweeps)
     # An array for each cell, with its sweeps side by side: they share all but what a cycle draws.
-    of_cells = {**parameters, "spread": {}, "array_spread": parameters.get("spread", {})}
+    own = {"spread": {}, "array_spread": parameters.get("spread", {})}
     shape = (draws, int(cell.max()) + 1, 1, int(cycle.max()) + 1)
-    device = ONE_TRANSISTOR.make(ONE_TRANSISTOR.settings.parse(of_cells), shape, rng)
+    device = ONE_TRANSISTOR.make(ONE_TRANSISTOR.settings.parse({**parameters, **own}), shape, rng)
     first_conductance_s = sweeps.first_conductance_s
     begin_conductance_s = np.full(shape, np.median(first_conductance_s))
     begin_conductance_s[:, cell, 0, cycle] = first_conductance_s

@@ -8,7 +8,7 @@ begins at the path nearest to the medians without scatter.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,9 @@ from hwloop_sim.devices.common.filament import (
     grown_conductance_s,
 )
 
+EXPONENT, OVERDRIVE_EXPONENT = "growth.exponent", "growth.overdrive_exponent"
+CONDUCTANCE = "growth.conductance_s_per_v"
+_OF_PATH = ("r_series_ohm", "v_transistor_v", EXPONENT, CONDUCTANCE, OVERDRIVE_EXPONENT)
 _BEGUN = 0.5
 """Rise of the median ln G at which the fit begins."""
 _REACHED = 0.9
@@ -48,15 +51,16 @@ _RATIO = 0.5
 
 @dataclass(frozen=True)
 class Path:
-    """Parameters of the median path: R_s, k, V_t and q.
+    """Parameters of the median path: R_s, V_t, q, k and p.
 
     ``deviation``: rms of ln G of the median sweep less the path.
     """
 
     r_series_ohm: float
-    conductance_s_per_v: float
     v_transistor_v: float
     exponent: float
+    conductance_s_per_v: float
+    overdrive_exponent: float = 1.0
     deviation: float = 0.0
 
 
@@ -65,34 +69,38 @@ class MedianFit:
     """Path nearest to the median sweep.
 
     ``begin_conductance_s``: conductance at which it begins, siemens. ``gates``, ``volts``: indices
-    and values of the gate voltages that were fitted.
+    and values of the gate voltages that were fitted. ``known``: settings that were not fitted.
     """
 
     path: Path
     begin_conductance_s: float
     gates: slice
     volts: FloatArray
+    known: Mapping[str, float]
 
     @property
     def start(self) -> dict[str, float]:
-        """Return the initial value of each parameter of the search."""
-        path = self.path
-        return {
-            "r_series_ohm": path.r_series_ohm,
-            "v_transistor_v": path.v_transistor_v,
-            "growth.exponent": path.exponent,
-            "growth.conductance_s_per_v": path.conductance_s_per_v,
+        """Return the initial value of each parameter of the search, those of the path first."""
+        found = {
+            **{name: getattr(self.path, name.rpartition(".")[2]) for name in _OF_PATH},
             "growth.cycle_ratio": _RATIO,
             "unsteadiness": 0.3,
             "spread.unsteadiness": 0.5,
             "spread.r_series_ohm": 0.03,
             "spread.v_transistor_v": 0.02,
         }
+        return {name: value for name, value in found.items() if name not in self.known}
+
+    @property
+    def guess(self) -> FloatArray:
+        """Return the logarithms of the parameters of the path that were fitted."""
+        names = [name for name in _OF_PATH if name not in self.known]
+        return np.log([self.start[name] for name in names])
 
     def follow(self, logs: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Call :func:`follow` with the logarithms of the first four values of ``start``."""
-        r_ohm, v_t, exponent, k = np.exp(logs)
-        return follow(Path(r_ohm, k, v_t, exponent), self.volts, self.begin_conductance_s)
+        """Call :func:`follow` with the logarithms of the parameters of the path."""
+        path = _path(np.exp(logs), self.known)
+        return follow(path, self.volts, self.begin_conductance_s)
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,26 +114,35 @@ class GrowthFit:
     match: Match
 
     @property
+    def known(self) -> Mapping[str, float]:
+        """Return the settings that were known, by name."""
+        return self.median.known
+
+    @property
     def r_series_ohm(self) -> float:
         """Return the series resistance of the median cell, ohms."""
         return self.match.values["r_series_ohm"]
 
 
-def fit_median(sweeps: Sweeps) -> MedianFit:
+def fit_median(sweeps: Sweeps, known: Mapping[str, float] | None = None) -> MedianFit:
     """Fit the path nearest to the median gate sweep.
 
-    Raises :class:`ConfigError` or :class:`NotConverged` with the file and what it does not show.
+    ``known``: settings by name that another measurement determined. One sweep shows p + 1/q alone:
+    p is 1 unless it is known. Raises :class:`ConfigError` or :class:`NotConverged` with the file
+    and what it does not show.
     """
+    known = {OVERDRIVE_EXPONENT: 1.0} | dict(known or {})
     gates, begin_conductance_s = _span(sweeps)
     volts, median = (
         sweeps.volts[gates],
         np.median(held_logs(sweeps.after_conductance_s)[:, gates], axis=0),
     )
     return MedianFit(
-        _fit_path(sweeps.where, volts, median, begin_conductance_s),
+        _fit_path(sweeps.where, volts, median, begin_conductance_s, known),
         begin_conductance_s,
         gates,
         volts,
+        known,
     )
 
 
@@ -139,10 +156,11 @@ def fit_growth(days: Sequence[Sweeps], of_median: MedianFit, noise: SweepNoise) 
     """
     unknowns = Unknowns(of_median.start)
     first = _first_day(days[0], of_median)
-    found = first.match(unknowns, {}, noise)
+    known = of_median.known
+    found = first.match(unknowns, known, noise)
     for day, sweeps in enumerate(days[1:], 1):
         offsets = Unknowns({f"day{day}.{name}": 0.0 for name in OF_DAY})
-        own = _later_day(sweeps, day).match(offsets, found.values, noise)
+        own = _later_day(sweeps, day).match(offsets, {**known, **found.values}, noise)
         found = Match(
             found.values | own.values,
             found.errors | own.errors,
@@ -176,7 +194,7 @@ class _Day:
 
 def _first_day(sweeps: Sweeps, of_median: MedianFit) -> _Day:
     """Return the day whose moments are weighted by the path of its median."""
-    guess = np.log(list(of_median.start.values())[:4])
+    guess = of_median.guess
     cells = [np.flatnonzero(sweeps.cell == one) for one in sweeps.cells]
     cells = [rows for rows in cells if rows.size >= _LEAST]
     moments = gate_moments(cells, of_median.follow, guess, _RATIO)
@@ -243,7 +261,8 @@ def follow(
     seen, shares = [], []
     for volt in volts:
         drive_conductance_s = np.asarray(
-            path.conductance_s_per_v * max(volt - path.v_transistor_v, 1e-6)
+            path.conductance_s_per_v
+            * max(volt - path.v_transistor_v, 1e-6) ** path.overdrive_exponent
         )
         own_conductance_s, share = grown_conductance_s(
             own_conductance_s, drive_conductance_s, path.exponent
@@ -254,27 +273,43 @@ def follow(
 
 
 def _fit_path(
-    where: str, volts: FloatArray, median: FloatArray, begin_conductance_s: float
+    where: str,
+    volts: FloatArray,
+    median: FloatArray,
+    begin_conductance_s: float,
+    known: Mapping[str, float],
 ) -> Path:
     from scipy.optimize import least_squares
 
     lowest_ohm = float(np.exp(-median.max()))
+    # Start, lower and upper bound: R_s as a part of the lowest, V_t, ln q, ln k.
+    first_v = volts[0]
+    room = {
+        "r_series_ohm": (0.9, 0.3, 0.999),
+        "v_transistor_v": (first_v - 0.03, first_v - 1.0, first_v + 0.05),
+        EXPONENT: (0.5, -0.6, 2.3),
+        CONDUCTANCE: (-6.5, -14.0, 2.0),
+    }
+    names = [name for name in room if name not in known]
 
     def of(theta: FloatArray) -> Path:
-        r_ohm, k = lowest_ohm * float(theta[0]), float(np.exp(theta[1]))
-        return Path(r_ohm, k, float(theta[2]), float(np.exp(theta[3])))
+        r_part, v_t, *logs = theta
+        return _path(np.array([lowest_ohm * r_part, v_t, *np.exp(logs)]), known)
 
+    start, low, high = np.array([room[name] for name in names]).T
     found = least_squares(
         lambda theta: follow(of(theta), volts, begin_conductance_s)[0] - median,
-        [0.9, -6.5, volts[0] - 0.03, 0.5],
-        bounds=([0.3, -14.0, volts[0] - 1.0, -0.6], [0.999, 2.0, volts[0] + 0.05, 2.3]),
+        start,
+        bounds=(low, high),
     )
     if np.any(found.active_mask):
-        names = ("r_series_ohm", "growth.conductance_s_per_v", "v_transistor_v", "growth.exponent")
         name = names[int(np.argmax(found.active_mask != 0))]
         raise NotConverged(f"{where}: {name} is not determined by these sweeps")
-    one = of(found.x)
-    deviation = float(np.sqrt(np.mean(np.square(found.fun))))
-    return Path(
-        one.r_series_ohm, one.conductance_s_per_v, one.v_transistor_v, one.exponent, deviation
-    )
+    return replace(of(found.x), deviation=float(np.sqrt(np.mean(np.square(found.fun)))))
+
+
+def _path(values: FloatArray, known: Mapping[str, float]) -> Path:
+    """Return the path of the values of the parameters that are not known."""
+    names = [name for name in _OF_PATH if name not in known]
+    found = {**known, **dict(zip(names, map(float, values), strict=True))}
+    return Path(**{name.rpartition(".")[2]: found[name] for name in _OF_PATH})

@@ -68,7 +68,7 @@ def fit_redraw(days: Sequence[Sweeps], growth: GrowthFit, noise: SweepNoise) -> 
     unknowns = Unknowns(start)
 
     def simulate(numbers: FloatArray) -> FloatArray:
-        values = growth.match.values | known | unknowns.values(numbers)
+        values = {**growth.known, **growth.match.values, **known, **unknowns.values(numbers)}
         return np.concatenate(
             [one.simulate(of_day(values, day), noise) for day, one in enumerate(every)], axis=1
         )

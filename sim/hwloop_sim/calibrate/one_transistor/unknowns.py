@@ -25,6 +25,7 @@ _SQUARE = {
 
 _LIMITS = {
     "growth.exponent": (0.5, 10.0),
+    "growth.overdrive_exponent": (0.25, 3.5),
     "unsteadiness": (1e-3, 2.5),
     "spread.unsteadiness": (0.0, 1.9),
     "spread.reset_floor_conductance_s": (0.0, 1.9),

@@ -2,11 +2,12 @@
 
 Growth, with g the filament's own conductance, 1/G = R_s + 1/g: a SET pulse of width w adds to g^q,
 
-    g^q ← g^q + (w/w₀) · (k (V_g − V_t) e^(r λ z))^q,   then   g ← g e^(λ √s ξ),
+    g^q ← g^q + (w/w₀) · (k (V_g − V_t)^p e^(r λ z))^q,   then   g ← g e^(λ √s ξ),
 
 s the part of g^q that is new. It is the integral of dg/dt ∝ g^(1−q): a filament grows the more
-slowly the thicker it is, and a pulse counts for the more the fewer came before it. The transistor's
-saturation current is taken as linear in the overdrive, as where velocity saturates. z is drawn at
+slowly the thicker it is, and a pulse counts for the more the fewer came before it. p is 1 where the
+velocity of the transistor's carriers saturates, and 2 where it does not. Trains of equal steps show
+p + 1/q alone; q shows in how far a train gets with coarse steps and with fine ones. z is drawn at
 the first RESET after a SET and holds to the next such, ξ at each pulse; with √s a small rise
 scatters alike in one step and in many. λ is the unsteadiness of the cell itself.
 
@@ -60,13 +61,19 @@ _MOST_ROUNDS, _SETTLED = 100, 1e-3
 class Growth(Settings):
     """Parameters of growth.
 
-    ``exponent``: q. ``conductance_s_per_v``: k at ``width_s``. ``cycle_ratio``: r.
+    ``exponent``: q. ``conductance_s_per_v``: k at ``width_s`` and 1 V of overdrive.
+    ``overdrive_exponent``: p. ``cycle_ratio``: r.
     """
 
     exponent: Annotated[Number, Field(ge=0.5, le=10)]
     conductance_s_per_v: Annotated[SiemensPerVolt, Field(gt=0)]
     width_s: PositiveSecond
+    overdrive_exponent: Annotated[Number, Field(ge=0.2, le=4)] = 1.0
     cycle_ratio: Annotated[Number, Field(ge=0, le=10)] = 0.0
+
+    def drive_conductance_s(self, overdrive_v: FloatArray) -> FloatArray:
+        """Return k (V_g − V_t)^p, siemens."""
+        return np.asarray(self.conductance_s_per_v * overdrive_v**self.overdrive_exponent)
 
 
 class Redraw(Settings):

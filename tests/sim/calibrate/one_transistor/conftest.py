@@ -1,7 +1,10 @@
-"""One record of both sweeps and one fit to it, which takes half a minute, for all who look at it."""
+"""One record of both sweeps and one fit to it, for all processes that look at it."""
 
 from __future__ import annotations
 
+import fcntl
+import os
+import pickle
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,15 +29,37 @@ class Twin:
 
 
 @pytest.fixture(scope="session")
-def both(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A record of both sweeps of 24 known cells."""
-    folder = tmp_path_factory.mktemp("swept")
-    return sweep(folder / "both.h5", step(GATE, "gate"), READ_MAP, step(LINE, "line"))
+def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that the workers of one run share."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "swept"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def both(swept: Path) -> Path:
+    """A record of both sweeps of 24 known cells, made by the first process that asks for it."""
+    with (swept / "record.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        path = swept / "both.h5"
+        if not path.exists():
+            sweep(path, step(GATE, "gate"), READ_MAP, step(LINE, "line"))
+        return path
 
 
 @pytest.fixture(scope="session")
 def twin(both: Path) -> Twin:
-    """The twin that the command makes of that record."""
+    """The twin that the command makes of that record, in the first process that asks for it."""
+    kept = both.with_name("twin.pickle")
+    with both.with_name("twin.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not kept.exists():
+            kept.write_bytes(pickle.dumps(_calibrated(both)))
+        return pickle.loads(kept.read_bytes())  # noqa: S301, of this run
+
+
+def _calibrated(both: Path) -> Twin:
     found: list[FittedCalibration] = []
     fit = run.fit_task
 
