@@ -199,7 +199,8 @@ def _moments(number: FloatArray, ended: FloatArray, test: Trains, *, is_open: bo
         return np.column_stack([every.mean(axis=1), every.std(axis=1), (ended == 1).mean(axis=1)])
     set_at_all = START_V + (number - 1) * test.step_v > _LEAST_V
     of_first = np.where((ended == 1) & set_at_all, logs, np.nan)
-    columns = [np.nanmean(of_first, axis=1)]
+    ended_once = np.maximum(np.isfinite(of_first).sum(axis=1), 1)
+    columns = [np.nansum(of_first, axis=1) / ended_once]
     if test.step_v < _COARSE_V:
         columns.append(spread(of_first))
     done = set_at_all | (ended > 1)
