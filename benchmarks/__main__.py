@@ -26,10 +26,10 @@ from benchmarks.timing import empty_folder, median_s, medians_in_turns
 from hwloop.array.geometry import Geometry
 from hwloop.array.operations import PulseMap
 from hwloop.backend.base import Description
+from hwloop.execution.runner import RunOptions, run_procedure
 from hwloop.procedure.procedure import Procedure, load_procedure
 from hwloop.record.header import RunHeader
 from hwloop.record.writer import RecordWriter
-from hwloop.run.runner import RunOptions, run_procedure
 from hwloop.steps.manhattan.train_manhattan import ManhattanSettings
 
 PROCEDURE = Path(__file__).parents[1] / "procedures" / "manhattan_4x4.yaml"

@@ -37,7 +37,7 @@ PLACES = {  # across the width of a package, so that no arrow runs behind a room
     "hwloop.sweep": 0.64,
     "hwloop.figures": 0.15,
     "hwloop.report": 0.36,
-    "hwloop.run": 0.72,
+    "hwloop.execution": 0.72,
     "hwloop.record": 0.5,
     "hwloop.procedure": 0.42,
     "hwloop.steps": 0.36,

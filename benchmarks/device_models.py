@@ -18,9 +18,9 @@ from typing import Any
 
 import yaml
 
+from hwloop.execution.runner import RunOptions, run_procedure
 from hwloop.procedure.procedure import Procedure, from_data
 from hwloop.record.reader import Record
-from hwloop.run.runner import RunOptions, run_procedure
 from hwloop.settings.units import format_quantity
 
 PROCEDURE = Path(__file__).parents[1] / "procedures" / "manhattan_4x4.yaml"

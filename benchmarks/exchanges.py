@@ -19,8 +19,8 @@ from hwloop.array.operations import Operation, PulseMap, Reading, ReadMap, Vecto
 from hwloop.backend.base import CrossbarBackend
 from hwloop.backend.guard import Guard
 from hwloop.backend.wrapper import Wrapper
+from hwloop.execution.execute import Follower, execute, request_for
 from hwloop.procedure.procedure import load_procedure
-from hwloop.run.execute import Follower, execute, request_for
 from hwloop.steps.array import Array
 from hwloop_drivers.bench.exchanged_lines import LEAST_MOVED, KnownCells, exchanged_lines
 from hwloop_drivers.bench.line_watch import SCATTERS

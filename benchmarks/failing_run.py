@@ -8,8 +8,8 @@ from pathlib import Path
 
 import typer
 
+from hwloop.execution.runner import RunOptions, run_procedure
 from hwloop.procedure.procedure import PreparedStep, load_procedure
-from hwloop.run.runner import RunOptions, run_procedure
 from hwloop.settings.model import Settings
 from hwloop.steps.array import Array
 from hwloop.steps.rows import Yield

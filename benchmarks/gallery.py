@@ -9,10 +9,10 @@ from pkgutil import resolve_name
 
 from hwloop import plugins
 from hwloop.errors import ConfigError
+from hwloop.execution.runner import RunOptions, run_procedure
 from hwloop.plotting.style import SavedFigure, save_figures
 from hwloop.procedure.procedure import Procedure, load_procedure
 from hwloop.record.reader import Record
-from hwloop.run.runner import RunOptions, run_procedure
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "gallery.md"

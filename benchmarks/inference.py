@@ -21,10 +21,10 @@ from benchmarks.timing import empty_folder, least_and_median_s, medians_in_turns
 from hwloop.array.blocks import MovingWindow
 from hwloop.backend.guard import Guard
 from hwloop.backend.kind import OpenRequest
+from hwloop.execution.runner import RunOptions, run_procedure
 from hwloop.procedure.procedure import Procedure, from_data, load_procedure
 from hwloop.record.header import RunHeader
 from hwloop.record.writer import RecordSink, RecordWriter
-from hwloop.run.runner import RunOptions, run_procedure
 from hwloop.steps.array import Array
 from hwloop.steps.network.infer import placed_network
 from hwloop.steps.network.inference.layer_product import measured

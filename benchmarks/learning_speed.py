@@ -37,9 +37,9 @@ from benchmarks.learning import (
     rule_of,
 )
 from hwloop.backend.kind import OpenRequest
+from hwloop.execution.observer import Quiet
+from hwloop.execution.runner import RunOptions, run_procedure
 from hwloop.procedure.procedure import Procedure, from_data
-from hwloop.run.observer import Quiet
-from hwloop.run.runner import RunOptions, run_procedure
 from hwloop.steps.array import Array
 from hwloop.steps.learning.learning_network import LearningNetwork
 from hwloop.steps.learning.rows import LearningRow

@@ -20,11 +20,11 @@ import numpy as np
 from hwloop.array.operations import Operation, PulseMap, ReadMap
 from hwloop.backend.guard import Guard
 from hwloop.backend.registered import backend_kind
+from hwloop.execution.execute import request_for
 from hwloop.procedure.procedure import load_procedure
 from hwloop.record.header import RunHeader
 from hwloop.record.recorder import Recorder
 from hwloop.record.writer import RecordWriter
-from hwloop.run.execute import request_for
 
 PROCEDURE = Path(__file__).parents[1] / "procedures" / "program_verify_8x8.yaml"
 SMALL = (

@@ -12,8 +12,8 @@ import numpy as np
 from benchmarks.timing import empty_folder, medians_in_turns
 from hwloop.backend.guard import Guard
 from hwloop.backend.kind import OpenRequest
+from hwloop.execution.runner import RunOptions, run_procedure
 from hwloop.procedure.procedure import from_data
-from hwloop.run.runner import RunOptions, run_procedure
 from hwloop.steps.array import Array
 from hwloop_sim.emulator.backend import open_sim
 

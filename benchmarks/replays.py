@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from hwloop.execution.reproduce import reproduce
+from hwloop.execution.runner import RunOptions, run_procedure
 from hwloop.procedure.procedure import load_procedure
-from hwloop.run.reproduce import reproduce
-from hwloop.run.runner import RunOptions, run_procedure
 
 _PROCEDURES = Path(__file__).parents[1] / "procedures"
 _CASES = (("manhattan_4x4", None), ("manhattan_4x4", 1000), ("program_verify_8x8", None))

@@ -22,8 +22,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from pydantic import BaseModel
 
+from hwloop.execution.runner import RunOptions, run_procedure
 from hwloop.procedure.procedure import load_procedure
-from hwloop.run.runner import RunOptions, run_procedure
 
 ROOT = Path(__file__).parents[1]
 STATION = ROOT / "stations" / "virtual_2602b_707b.yaml"
@@ -95,7 +95,7 @@ REASONS: Mapping[str, str] = {
     "hwloop/steps/program/rows.py": "one row for each table of the record",
     "hwloop/record/storage/planned.py": "columns are laid out before the run, and filled row by row"
     " in it",
-    "hwloop/run/preview.py": "the limits are asked before the backend is opened, the backend"
+    "hwloop/execution/preview.py": "the limits are asked before the backend is opened, the backend"
     " before the record is begun",
     "hwloop/array/limits.py": "the plan is held to the limits before the bench is opened, and each"
     " operation before it is done: a step decides as it goes",
@@ -114,8 +114,8 @@ REASONS: Mapping[str, str] = {
     " with each operation",
     "hwloop/backend/shapes.py": "the bench checks the shape when asked whether it can, the guard"
     " with each operation",
-    "hwloop/run/execute.py": "what the backend is opened with, then the loop over the steps",
-    "hwloop/run/runner.py": "the run, which takes each row of a step",
+    "hwloop/execution/execute.py": "what the backend is opened with, then the loop over the steps",
+    "hwloop/execution/runner.py": "the run, which takes each row of a step",
     "hwloop/settings/yaml.py": "the text of the file, then its content: the record holds both",
     "hwloop/backend/wrapper.py": "a wrapper does an operation, and passes on the question whether"
     " it can be done",

@@ -26,9 +26,9 @@ from benchmarks.fuzzing.damage import (
 from benchmarks.fuzzing.damage_hdf5 import damage_hdf5
 from benchmarks.fuzzing.damage_life import NAME, damage_life
 from hwloop.datasets.measurement import Conditions, Measurement, write_measurement
+from hwloop.execution.runner import RunOptions, run_procedure
 from hwloop.procedure.procedure import load_procedure
 from hwloop.record.life import life_path
-from hwloop.run.runner import RunOptions, run_procedure
 
 ROOT = Path(__file__).parents[2]
 PROCEDURES = ROOT / "procedures"

@@ -111,9 +111,9 @@ def run(
     ] = False,
 ) -> None:
     """Run a procedure and record it."""
-    from hwloop.run.observer import Quiet
-    from hwloop.run.runner import RunOptions, record_path, run_procedure
-    from hwloop.run.stopping import stop_on_signal
+    from hwloop.execution.observer import Quiet
+    from hwloop.execution.runner import RunOptions, record_path, run_procedure
+    from hwloop.execution.stopping import stop_on_signal
 
     outlive_terminal()
     with stop_on_signal(ends_process=True) as stop:
@@ -168,7 +168,7 @@ def check(
 ) -> None:
     """Validate a procedure and say what it would do, without touching hardware."""
     from hwloop.cli.printing import print_preview, print_touch
-    from hwloop.run.runner import record_folder
+    from hwloop.execution.runner import record_folder
 
     chosen = chosen_backend(backend, recording, station)
     loaded = load(chosen, procedure, overrides, calibration, recording, station)
@@ -248,7 +248,7 @@ def replay(
 ) -> None:
     """Run the recorded procedure against its record, or another against imported trains."""
     from hwloop.datasets.measurement import is_measurement
-    from hwloop.run.reproduce import replay_import, reproduce
+    from hwloop.execution.reproduce import replay_import, reproduce
 
     if is_measurement(record):
         operations = replay_import(record, procedure, overrides or ())

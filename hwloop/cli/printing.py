@@ -19,15 +19,15 @@ from hwloop.backend.origin import Origin
 from hwloop.backend.registered import backend_kind
 from hwloop.datasets.calibrations import shipped
 from hwloop.errors import ConfigError
+from hwloop.execution.execute import request_for
+from hwloop.execution.limited_reads import limited_at_first, limited_reads
+from hwloop.execution.preview import Preview, preview, refuse_beyond_limits, refuse_unsupported
 from hwloop.procedure.procedure import Procedure
 from hwloop.record.comparison import Quantity, compare_records, origin_of_record
 from hwloop.record.growing import read_growing
 from hwloop.record.life import NO_NAME, beginning_of, life_path, read_life
 from hwloop.record.notes import Notes, read_notes
 from hwloop.record.reader import Record
-from hwloop.run.execute import request_for
-from hwloop.run.limited_reads import limited_at_first, limited_reads
-from hwloop.run.preview import Preview, preview, refuse_beyond_limits, refuse_unsupported
 from hwloop.settings.units import duration_text, format_quantity
 from hwloop.settings.yaml import read_yaml
 from hwloop.station.evidence import evidence_in, shipped_evidence

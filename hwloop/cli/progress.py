@@ -13,8 +13,8 @@ from rich.progress import Progress, TaskID, TextColumn
 from typing_extensions import override
 
 from hwloop.backend.base import Event
+from hwloop.execution.observer import Quiet
 from hwloop.procedure.procedure import PreparedStep
-from hwloop.run.observer import Quiet
 from hwloop.steps.rows import Outcome, Row
 from hwloop.terminal import printable
 

@@ -18,9 +18,9 @@ from hwloop.backend.kind import BackendKind
 from hwloop.backend.registered import backend_kind, emulator
 from hwloop.backend.wrapper import Wrapper
 from hwloop.errors import ConfigError, HwloopError
+from hwloop.execution.execute import Follower, execute, request_for
+from hwloop.execution.preview import refuse_beyond_limits, refuse_unsupported
 from hwloop.procedure.procedure import Procedure
-from hwloop.run.execute import Follower, execute, request_for
-from hwloop.run.preview import refuse_beyond_limits, refuse_unsupported
 from hwloop.statistics import wilson_interval
 from hwloop.steps.array import Array
 from hwloop.steps.rows import Outcome, Yield

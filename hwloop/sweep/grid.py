@@ -14,9 +14,9 @@ from typing import Any
 from hwloop.backend.kind import BackendKind
 from hwloop.backend.registered import backend_kind
 from hwloop.errors import ConfigError, HwloopError
+from hwloop.execution.execute import request_for
+from hwloop.execution.preview import refuse_beyond_limits, refuse_unsupported
 from hwloop.procedure.procedure import Procedure, load_procedure
-from hwloop.run.execute import request_for
-from hwloop.run.preview import refuse_beyond_limits, refuse_unsupported
 from hwloop.settings.yaml import parse_yaml
 from hwloop.types import LARGEST_INTEGER
 

@@ -86,8 +86,8 @@ def run_point(task: SweepTask) -> Ended:
 
     What is left of an earlier, unfinished attempt is replaced; a finished record never is.
     """
+    from hwloop.execution.runner import RunOptions, run_procedure
     from hwloop.procedure.procedure import load_procedure
-    from hwloop.run.runner import RunOptions, run_procedure
 
     _limit_threads(task.threads)
     began_s = time.perf_counter()

@@ -25,7 +25,7 @@ from hwloop.sweep.point import Ended, SweepTask, run_point
 
 FORKED = "forkserver" in multiprocessing.get_all_start_methods()
 
-_PRELOADED = ("hwloop.procedure.procedure", "hwloop.run.runner", "hwloop.sweep.point")
+_PRELOADED = ("hwloop.procedure.procedure", "hwloop.execution.runner", "hwloop.sweep.point")
 _ENVIRONMENT = {
     # Off their import path goes the working folder, where a `typing.py` may lie.
     "PYTHONSAFEPATH": "1",

@@ -10,9 +10,9 @@ import pytest
 from benchmarks import bare_numpy, programming
 from benchmarks.plain_loop import GAIN
 from benchmarks.timing import Medians, medians_in_turns
+from hwloop.execution.runner import RunOptions, run_procedure
 from hwloop.procedure.procedure import from_data, load_procedure
 from hwloop.record import Record
-from hwloop.run.runner import RunOptions, run_procedure
 
 PROCEDURE = Path(__file__).parents[2] / "procedures" / "manhattan_4x4.yaml"
 

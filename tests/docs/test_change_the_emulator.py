@@ -9,9 +9,9 @@ import pytest
 import yaml
 
 from hwloop import plugins
+from hwloop.execution.runner import RunOptions, run_procedure
 from hwloop.procedure.procedure import load_procedure
 from hwloop.record.reader import Record
-from hwloop.run.runner import RunOptions, run_procedure
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "how-to" / "change-the-emulator.md").read_text("utf-8")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from hwloop.execution.runner import RunOptions, run_procedure
 from hwloop.procedure.procedure import load_procedure
-from hwloop.run.runner import RunOptions, run_procedure
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "how-to" / "find-better-settings.md").read_text(encoding="utf-8")

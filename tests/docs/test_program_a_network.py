@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from hwloop.execution.runner import RunOptions, run_procedure
 from hwloop.procedure.procedure import load_procedure
 from hwloop.record.reader import Record
-from hwloop.run.runner import RunOptions, run_procedure
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "program-a-network.md"
 

@@ -8,8 +8,9 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
+from hwloop.execution.open_run import RunResult
+from hwloop.execution.runner import RunOptions, run_procedure
 from hwloop.procedure.procedure import Procedure
-from hwloop.run.runner import RunOptions, RunResult, run_procedure
 from hwloop.station.rendezvous import leave_rendezvous, rendezvous_file
 from hwloop.station.station import load_station
 from hwloop_sim.emulator.backend import SIM

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from hwloop.execution.reproduce import reproduce
+from hwloop.execution.runner import RunOptions, run_procedure
 from hwloop.procedure.procedure import load_procedure
 from hwloop.record.reader import Record
-from hwloop.run.reproduce import reproduce
-from hwloop.run.runner import RunOptions, run_procedure
 
 FOLDER = Path(__file__).parents[2] / "procedures" / "learning"
 

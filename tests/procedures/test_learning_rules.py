@@ -10,10 +10,10 @@ from typing import Any, get_args
 import pytest
 import yaml
 
+from hwloop.execution.reproduce import reproduce
+from hwloop.execution.runner import RunOptions, run_procedure
 from hwloop.procedure.procedure import from_data
 from hwloop.record.reader import Record
-from hwloop.run.reproduce import reproduce
-from hwloop.run.runner import RunOptions, run_procedure
 from hwloop.steps.learning.rules import AnyRule
 
 ROOT = Path(__file__).parents[2]

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import yaml
 
+from hwloop.execution.runner import RunOptions, run_procedure
 from hwloop.procedure.procedure import load_procedure
 from hwloop.record.reader import Record
-from hwloop.run.runner import RunOptions, run_procedure
 from hwloop.settings.array_files import read_arrays
 from hwloop.steps.network.map_network import MAP_NETWORK
 from hwloop.steps.network.network import build, predicted

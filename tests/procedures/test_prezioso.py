@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hwloop.execution.runner import RunOptions, run_procedure
 from hwloop.procedure.procedure import load_procedure
 from hwloop.record.reader import Record
-from hwloop.run.runner import RunOptions, run_procedure
 
 PROCEDURE = Path(__file__).parents[2] / "procedures" / "prezioso_3x3.yaml"
 LETTERS = ("111010111", "101101010", "010101101")

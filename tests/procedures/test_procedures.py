@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from hwloop.execution.open_run import RunResult
+from hwloop.execution.reproduce import reproduce
+from hwloop.execution.runner import RunOptions, run_procedure
 from hwloop.procedure.procedure import load_procedure
 from hwloop.record.comparison import differences
 from hwloop.record.reader import Record
-from hwloop.run.reproduce import reproduce
-from hwloop.run.runner import RunOptions, RunResult, run_procedure
 
 PROCEDURES = sorted((Path(__file__).parents[2] / "procedures").glob("*.yaml"))
 

@@ -10,9 +10,9 @@ import pytest
 import yaml
 
 from hwloop.errors import NotConverged
+from hwloop.execution.runner import RunOptions, run_procedure
 from hwloop.procedure.procedure import load_procedure
 from hwloop.record.reader import Record
-from hwloop.run.runner import RunOptions, run_procedure
 from hwloop.station.station import load_station
 from hwloop_sim.emulator.backend import SIM
 from hwloop_sim.virtual.bench.bench import VirtualBench

@@ -80,7 +80,9 @@ def _table_curve(axes: Axes, training: Training, table: PulseTable) -> None:
 def _cell_bars(axes: Axes, training: Training) -> None:
     rows, cols = training.pulses.shape[-2:]
     pulses = training.pulses.reshape(-1)
-    colours = [plot.VERMILION if index % 2 else plot.BLUE for index in range(cols)] * rows
+    colours = [plot.VERMILION if index % 2 else plot.BLUE for index in range(cols)] * (
+        pulses.size // cols
+    )
     axes.barh(np.arange(pulses.size), pulses, color=colours, height=0.7)
     for index, count in enumerate(pulses):
         axes.annotate(
@@ -91,7 +93,13 @@ def _cell_bars(axes: Axes, training: Training) -> None:
             va="center",
             fontsize=7,
         )
-    names = [f"({row}, {col})" for row in range(rows) for col in range(cols)]
+    arrays = pulses.size // (rows * cols)
+    names = [
+        f"({row}, {col})" if arrays == 1 else f"array {array}: ({row}, {col})"
+        for array in range(arrays)
+        for row in range(rows)
+        for col in range(cols)
+    ]
     axes.set_yticks(np.arange(pulses.size), names, fontsize=7)
     axes.set_ylim(pulses.size - 0.4, -0.6)
     axes.grid(visible=False, axis="y")

@@ -54,7 +54,7 @@ def calibrate(
     import time
 
     from hwloop.errors import Stopped
-    from hwloop.run.stopping import stop_on_signal
+    from hwloop.execution.stopping import stop_on_signal
     from hwloop_sim.calibrate.effort import Effort
     from hwloop_sim.calibrate.method import Task
     from hwloop_sim.calibrate.run import check_out, write_calibration

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from benchmarks.campaigns.records import judge
+from hwloop.execution.runner import RunOptions, run_procedure
 from hwloop.procedure.procedure import load_procedure
-from hwloop.run.runner import RunOptions, run_procedure
 
 PROCEDURE = Path(__file__).parents[3] / "procedures" / "manhattan_4x4.yaml"
 

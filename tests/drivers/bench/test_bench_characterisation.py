@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from hwloop.execution.observer import Quiet
+from hwloop.execution.runner import RunOptions, run_procedure
 from hwloop.procedure.procedure import from_data
 from hwloop.record.reader import Record
-from hwloop.run.observer import Quiet
-from hwloop.run.runner import RunOptions, run_procedure
 from tests.drivers.running_bench import copy_station, running_bench
 
 pytestmark = pytest.mark.usefixtures("no_watchdog")

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 
 from hwloop.errors import ConfigError, NotConverged
+from hwloop.execution.runner import RunOptions, run_procedure
 from hwloop.procedure.procedure import load_procedure
 from hwloop.record.reader import Record
-from hwloop.run.runner import RunOptions, run_procedure
 from hwloop_drivers.bench import open as opening
 from hwloop_drivers.virtual_bench import find
 from tests.drivers.running_bench import NoWatchdog, run_hosted, running_bench

@@ -12,9 +12,9 @@ import pytest
 from hwloop.array.operations import PulseMap, Reading, ReadMap, VectorBatch
 from hwloop.backend.base import CrossbarBackend
 from hwloop.errors import NotConverged
+from hwloop.execution.execute import request_for
 from hwloop.procedure.procedure import Procedure, load_procedure
 from hwloop.record.reader import Record
-from hwloop.run.execute import request_for
 from hwloop_drivers.bench.open import BenchSettings, open_bench
 from hwloop_sim.emulator.backend import SIM
 from tests.drivers.running_bench import PROCEDURE, copy_station, run_hosted, running_bench

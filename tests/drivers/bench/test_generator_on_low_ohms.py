@@ -14,9 +14,9 @@ import pytest
 
 from hwloop.array.biasing import Scheme
 from hwloop.array.read_path import ReadPath
+from hwloop.execution.runner import RunOptions, run_procedure
 from hwloop.procedure.procedure import Procedure, load_procedure
 from hwloop.record.reader import Record
-from hwloop.run.runner import RunOptions, run_procedure
 from hwloop.types import FloatArray
 from hwloop_drivers.bench.readings import resistors_in_words
 from tests.drivers.running_bench import PROCEDURE, STATIONS, copy_station, running_bench

@@ -15,8 +15,8 @@ from benchmarks.station_circuits import Tally, try_station
 from hwloop.array.operations import PulseMap
 from hwloop.backend.guard import Guard
 from hwloop.errors import BackendError, LimitError
+from hwloop.execution.runner import RunOptions, run_procedure
 from hwloop.procedure.procedure import Procedure, load_procedure
-from hwloop.run.runner import RunOptions, run_procedure
 from tests.drivers.fake_bench import SHAPE, fake_array, fake_bench
 
 pytestmark = pytest.mark.usefixtures("no_watchdog")

@@ -19,9 +19,10 @@ from hwloop.array.operations import Flag, PulseMap, ReadMap, VectorBatch
 from hwloop.backend.base import CrossbarBackend
 from hwloop.backend.kind import OpenRequest
 from hwloop.errors import StepError
+from hwloop.execution.open_run import RunResult
+from hwloop.execution.runner import RunOptions, run_procedure
 from hwloop.procedure.procedure import Procedure, from_data, load_procedure
 from hwloop.record.reader import Record
-from hwloop.run.runner import RunOptions, RunResult, run_procedure
 from hwloop_drivers.bench.open import BenchSettings, open_bench
 from hwloop_sim.emulator.backend import SIM, open_sim
 from tests.drivers.running_bench import PROCEDURE, STATIONS, copy_station, running_bench

@@ -9,8 +9,8 @@ import pytest
 
 from hwloop.array.operations import Flag, Reading, ReadMap, VectorBatch
 from hwloop.backend.base import CrossbarBackend
+from hwloop.execution.execute import request_for
 from hwloop.procedure.procedure import load_procedure
-from hwloop.run.execute import request_for
 from hwloop_drivers.bench.open import BenchSettings, open_bench
 from hwloop_sim.emulator.backend import SIM
 from tests.drivers.running_bench import PROCEDURE, copy_station, running_bench

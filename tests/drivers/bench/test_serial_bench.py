@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from hwloop.errors import BackendError, ConnectionLost, InstrumentFault
+from hwloop.execution.runner import RunOptions, run_procedure
 from hwloop.procedure.procedure import load_procedure
 from hwloop.record.reader import Record
-from hwloop.run.runner import RunOptions, run_procedure
 from hwloop.station.station import load_station
 from hwloop_drivers.instruments.serial_board import SerialBoard
 from hwloop_drivers.station.configured import configured_instruments

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hwloop.execution.runner import RunOptions, run_procedure
 from hwloop.procedure.procedure import load_procedure
 from hwloop.record.reader import Record
 from hwloop.record.replay import Replay
-from hwloop.run.runner import RunOptions, run_procedure
 from hwloop.steps.array import Array
 from hwloop_sim.virtual.bench.bench import VirtualBench
 from tests.drivers.running_bench import ROOT, STATIONS, copy_station, running_bench

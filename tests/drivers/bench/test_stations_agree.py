@@ -22,10 +22,10 @@ import numpy as np
 import pytest
 
 from hwloop.errors import NotConverged
+from hwloop.execution.runner import RunOptions, run_procedure
 from hwloop.procedure.procedure import Procedure, load_procedure
 from hwloop.record.reader import Record
 from hwloop.record.replay import Replay
-from hwloop.run.runner import RunOptions, run_procedure
 from hwloop.steps.array import Array
 from hwloop.types import FloatArray
 from tests.drivers.running_bench import PROCEDURE, STATIONS, copy_station, running_bench

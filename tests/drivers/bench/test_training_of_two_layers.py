@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import yaml
 
+from hwloop.execution.reproduce import reproduce
 from hwloop.procedure.procedure import Procedure, load_procedure
 from hwloop.record.reader import Record
-from hwloop.run.reproduce import reproduce
 from tests.drivers.running_bench import ROOT, run_hosted
 
 pytestmark = pytest.mark.usefixtures("no_watchdog")

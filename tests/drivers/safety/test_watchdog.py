@@ -15,8 +15,8 @@ import pytest
 from hwloop.array.operations import PulseMap, ReadMap, Wait
 from hwloop.backend.kind import OpenRequest
 from hwloop.errors import BackendError
+from hwloop.execution.execute import request_for
 from hwloop.procedure.procedure import load_procedure
-from hwloop.run.execute import request_for
 from hwloop.station.station import load_station
 from hwloop_drivers.bench.backend import Bench
 from hwloop_drivers.bench.open import BenchSettings, open_bench

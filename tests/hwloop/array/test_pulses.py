@@ -12,8 +12,8 @@ from hwloop.array.limits import check_operation
 from hwloop.array.operations import Flag, PulseMap, PulsePair
 from hwloop.backend.guard import Guard
 from hwloop.errors import LimitError
-from hwloop.run.limited_pulses import LimitedPulses
-from hwloop.run.preview import describe
+from hwloop.execution.limited_pulses import LimitedPulses
+from hwloop.execution.preview import describe
 from hwloop.steps.rows import Outcome
 from tests.hwloop.spy import SpyBackend, array_settings
 

@@ -11,9 +11,9 @@ import pytest
 
 from hwloop import plugins
 from hwloop.backend.kind import BackendKind
+from hwloop.execution.runner import RunOptions, run_procedure
 from hwloop.procedure.procedure import load_procedure
 from hwloop.record.reader import Record
-from hwloop.run.runner import RunOptions, run_procedure
 from hwloop.settings.model import Settings
 from tests.command_line import hwloop
 from tests.hwloop.cli.test_main import PROCEDURE, REPOSITORY

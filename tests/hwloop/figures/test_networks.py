@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from hwloop.execution.runner import RunOptions, run_procedure
 from hwloop.figures.inference_cost import cost
 from hwloop.figures.networks import _confusion, inference, mapping
 from hwloop.plotting.style import NamedFigure
 from hwloop.procedure.procedure import from_data
 from hwloop.record.reader import Record
-from hwloop.run.runner import RunOptions, run_procedure
 from tests.characterised import LIMITS
 
 DEVICE = {"model": "soft_bounds", "min_conductance_s": 1e-6, "max_conductance_s": 1e-4}

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hwloop.execution.runner import RunOptions, run_procedure
 from hwloop.figures.pulse_sweep import carried_on, figures
 from hwloop.procedure.procedure import from_data
 from hwloop.record.reader import Record
-from hwloop.run.runner import RunOptions, run_procedure
 from tests.characterised import LIMITS
 
 NAN = np.nan

@@ -10,13 +10,13 @@ import yaml
 from typer.testing import CliRunner, Result
 
 from hwloop.errors import RecordError
+from hwloop.execution.runner import RunOptions, run_procedure
 from hwloop.forecast.command import forecast as command
 from hwloop.forecast.figures import draw
 from hwloop.forecast.forecast import forecast
 from hwloop.plotting.style import save_figures
 from hwloop.procedure.procedure import from_data, load_procedure
 from hwloop.record.reader import Record
-from hwloop.run.runner import RunOptions, run_procedure
 from tests.characterised import LIMITS
 
 ROOT = Path(__file__).parents[3]

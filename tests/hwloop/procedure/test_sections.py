@@ -10,9 +10,9 @@ import pytest
 from hwloop.datasets.importing import import_measurement
 from hwloop.datasets.measurement import write_measurement
 from hwloop.errors import ConfigError
+from hwloop.execution.runner import RunOptions, run_procedure
 from hwloop.plugins import calibration_files
 from hwloop.procedure.procedure import load_procedure
-from hwloop.run.runner import RunOptions, run_procedure
 
 PROCEDURES = Path(__file__).parents[3] / "procedures"
 MANHATTAN = PROCEDURES / "manhattan_4x4.yaml"
@@ -104,7 +104,7 @@ def test_a_run_on_a_calibration_runs_again_from_its_record(tmp_path: Path) -> No
     )
     path = tmp_path / "run.h5"
     run_procedure(procedure, RunOptions("sim", path))
-    from hwloop.run.reproduce import reproduce
+    from hwloop.execution.reproduce import reproduce
 
     assert reproduce(path).complete
 

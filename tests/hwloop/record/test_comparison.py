@@ -9,10 +9,10 @@ import pytest
 from scipy.stats import ks_2samp, kstwobign
 
 from hwloop.cli.printing import print_comparison
+from hwloop.execution.runner import RunOptions, run_procedure
 from hwloop.procedure.procedure import load_procedure
 from hwloop.record.comparison import compare_records
 from hwloop.record.reader import Record
-from hwloop.run.runner import RunOptions, run_procedure
 from hwloop.statistics import ks_distance, ks_expected
 
 PROCEDURE = Path(__file__).parents[3] / "procedures" / "manhattan_4x4.yaml"

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from hwloop.errors import RecordError
+from hwloop.execution.runner import RunOptions, run_procedure
 from hwloop.procedure.procedure import load_procedure
 from hwloop.record.reader import Record
-from hwloop.run.runner import RunOptions, run_procedure
 
 FILE = Path(__file__).parents[3] / "procedures" / "manhattan_4x4.yaml"
 

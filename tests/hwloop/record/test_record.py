@@ -679,8 +679,8 @@ _LOOP = """
 import os, sys
 from pathlib import Path
 from hwloop.procedure.procedure import load_procedure
-from hwloop.run.observer import Quiet
-from hwloop.run.runner import RunOptions, run_procedure
+from hwloop.execution.observer import Quiet
+from hwloop.execution.runner import RunOptions, run_procedure
 
 class Telling(Quiet):
     rows = 0

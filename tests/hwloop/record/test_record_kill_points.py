@@ -30,8 +30,8 @@ from pathlib import Path
 from hwloop.procedure.procedure import load_procedure
 from hwloop.record.storage import columns
 from hwloop.record.writer import RecordWriter
-from hwloop.run.observer import Quiet
-from hwloop.run.runner import RunOptions, run_procedure
+from hwloop.execution.observer import Quiet
+from hwloop.execution.runner import RunOptions, run_procedure
 
 class Telling(Quiet):
     rows = 0

@@ -21,12 +21,12 @@ from hwloop.array.operations import Hold, Operation, PulseMap, ReadMap, VectorBa
 from hwloop.backend.base import Description, Event
 from hwloop.cli.printing import print_instruments
 from hwloop.errors import InstrumentTimeout, RecordError
+from hwloop.execution.runner import RunOptions, run_procedure
 from hwloop.procedure.procedure import Procedure, load_procedure
 from hwloop.record.header import RunHeader
 from hwloop.record.reader import Record
 from hwloop.record.recorder import Recorder
 from hwloop.record.writer import RecordWriter
-from hwloop.run.runner import RunOptions, run_procedure
 from hwloop.settings.foreign_hdf5 import trust
 from hwloop.steps.rows import Row, column
 from hwloop.types import FloatArray
@@ -294,8 +294,8 @@ CHILD = """
 import sys
 from pathlib import Path
 from hwloop.procedure.procedure import load_procedure
-from hwloop.run.observer import Quiet
-from hwloop.run.runner import RunOptions, run_procedure
+from hwloop.execution.observer import Quiet
+from hwloop.execution.runner import RunOptions, run_procedure
 
 class Tell(Quiet):
     def row(self, label, row):

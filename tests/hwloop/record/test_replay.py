@@ -20,6 +20,8 @@ from hwloop.array.operations import (
 )
 from hwloop.backend.shapes import check_shape
 from hwloop.errors import ConfigError, InstrumentTimeout, RecordError, ReplayMismatch
+from hwloop.execution.reproduce import reproduce
+from hwloop.execution.runner import RunOptions, run_procedure
 from hwloop.procedure.procedure import load_procedure
 from hwloop.record.comparison import differences
 from hwloop.record.header import RunHeader
@@ -27,8 +29,6 @@ from hwloop.record.reader import Record
 from hwloop.record.recorder import Recorder
 from hwloop.record.replay import Replay
 from hwloop.record.writer import RecordWriter
-from hwloop.run.reproduce import reproduce
-from hwloop.run.runner import RunOptions, run_procedure
 from hwloop.steps.rows import Row
 from hwloop.testing import check_backend
 from tests.hwloop.spy import SpyBackend

@@ -11,11 +11,11 @@ import pytest
 
 from hwloop.datasets.measurement import Measurement, train_columns, write_measurement
 from hwloop.errors import ConfigError, ReplayMismatch
+from hwloop.execution.reproduce import replay_import, reproduce
+from hwloop.execution.runner import RunOptions, run_procedure
 from hwloop.procedure.procedure import from_data
 from hwloop.procedure.sections import file_override
 from hwloop.record.reader import Record
-from hwloop.run.reproduce import replay_import, reproduce
-from hwloop.run.runner import RunOptions, run_procedure
 from tests.characterised import LIMITS
 
 TRAINS = {1.0: [[10.0, 14, 17], [11.0, 16, 18]], -1.0: [[16.5, 12, 11], [17.5, 13, 12]]}

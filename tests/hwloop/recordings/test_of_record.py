@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from hwloop.execution.runner import RunOptions, run_procedure
 from hwloop.procedure.procedure import from_data
 from hwloop.record.reader import Record
 from hwloop.recordings import of_record
@@ -15,7 +16,6 @@ from hwloop.recordings.of_record import _CellReads, _trains_of_cell, measurement
 from hwloop.recordings.of_steps import reads_of_retention
 from hwloop.recordings.recording import open_recording
 from hwloop.recordings.trains import trains_of
-from hwloop.run.runner import RunOptions, run_procedure
 from tests.characterised import LIMITS
 
 SOFT: dict[str, Any] = {"model": "soft_bounds", "up_pulses": 8, "down_pulses": 14}

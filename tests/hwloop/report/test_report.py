@@ -15,6 +15,8 @@ from PIL import Image
 from hwloop import plugins
 from hwloop.backend.kind import OpenRequest
 from hwloop.errors import RecordError
+from hwloop.execution.observer import Quiet
+from hwloop.execution.runner import RunOptions, run_procedure
 from hwloop.procedure.procedure import from_data, load_procedure
 from hwloop.record.header import RunHeader
 from hwloop.record.reader import Record
@@ -24,8 +26,6 @@ from hwloop.report.html import heading_of
 from hwloop.report.page import _kind
 from hwloop.report.values import flat, quantity, result, setting
 from hwloop.report.write import ReportFiles, write_report
-from hwloop.run.observer import Quiet
-from hwloop.run.runner import RunOptions, run_procedure
 from hwloop.settings.yaml import parse_yaml
 from hwloop.steps.rows import Row
 

@@ -15,11 +15,11 @@ from hwloop.backend.base import Description
 from hwloop.backend.guard import Guard
 from hwloop.backend.wrapper import Wrapper
 from hwloop.errors import ConfigError, LimitError
+from hwloop.execution.preview import describe
+from hwloop.execution.reproduce import reproduce
+from hwloop.execution.runner import RunOptions, run_procedure
 from hwloop.procedure.procedure import load_procedure
 from hwloop.record.reader import Record
-from hwloop.run.preview import describe
-from hwloop.run.reproduce import reproduce
-from hwloop.run.runner import RunOptions, run_procedure
 from hwloop.steps.array import Array
 from hwloop.steps.characterise.read_map import READ_MAP
 from hwloop.steps.characterise.read_noise import READ_NOISE

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from hwloop.errors import ConfigError, LimitError, Unsupported
+from hwloop.execution.runner import RunOptions, run_procedure
 from hwloop.procedure.procedure import load_procedure
 from hwloop.record.comparison import differences
 from hwloop.record.reader import Record
-from hwloop.run.runner import RunOptions, run_procedure
 from hwloop.sweep.grid import read_axis
 from hwloop.sweep.point import Ended
 from hwloop.sweep.runner import SweepOptions, prepare, run_tasks, workers_of
@@ -96,7 +96,7 @@ def test_every_point_counts_in_one_ledger_beside_the_finished_records(
         asked.append(options)
         raise LimitError("no further")
 
-    monkeypatch.setattr("hwloop.run.runner.run_procedure", refuse)
+    monkeypatch.setattr("hwloop.execution.runner.run_procedure", refuse)
     ended = _swept(tmp_path, 1)
     assert [one.error for one in ended] == ["LimitError: no further"] * 4
     assert [options.life_folder for options in asked] == [tmp_path] * 4

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from hwloop.execution.runner import RunOptions, run_procedure
 from hwloop.procedure.procedure import from_data
-from hwloop.run.runner import RunOptions, run_procedure
 from tests.characterised import LIMITS
 
 

@@ -11,9 +11,9 @@ import yaml
 from hwloop.array.operations import PulseMap
 from hwloop.datasets.measurement import Measurement, write_measurement
 from hwloop.errors import ConfigError, RecordError
+from hwloop.execution.runner import RunOptions, run_procedure
 from hwloop.procedure.procedure import load_procedure
 from hwloop.record.reader import Record
-from hwloop.run.runner import RunOptions, run_procedure
 from hwloop_sim.calibrate.method import Task
 from hwloop_sim.calibrate.run import calibrate, check_out, write_calibration
 from hwloop_sim.calibrate.trains.calibrate import FITTERS, calibrate_trains

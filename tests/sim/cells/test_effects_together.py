@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from hwloop import plugins
 from hwloop.array.operations import PulseMap, ReadMap, VectorBatch, Wait
 from hwloop.errors import ConfigError
+from hwloop.execution.reproduce import reproduce
+from hwloop.execution.runner import RunOptions, run_procedure
 from hwloop.procedure.procedure import load_procedure
 from hwloop.record.comparison import differences
 from hwloop.record.reader import Record
-from hwloop.run.reproduce import reproduce
-from hwloop.run.runner import RunOptions, run_procedure
 from hwloop_sim.cells.composed import NonIdealDevice
 from hwloop_sim.cells.device import Device
 from hwloop_sim.cells.effect import make_effects

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from hwloop.datasets.measurement import Measurement, train_columns, write_measurement
+from hwloop.execution.runner import RunOptions, run_procedure
 from hwloop.procedure.procedure import load_procedure
 from hwloop.record.reader import Record
-from hwloop.run.runner import RunOptions, run_procedure
 from hwloop.settings.units import parse_quantity
 
 PROCEDURE = Path(__file__).parents[3] / "procedures" / "manhattan_4x4.yaml"

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from hwloop.execution.observer import Quiet
+from hwloop.execution.runner import RunOptions, run_procedure
 from hwloop.figures.manhattan.array import error_figure, final_figure
 from hwloop.figures.manhattan.data import Training, read_training
 from hwloop.figures.manhattan.figures import figures
@@ -18,8 +20,6 @@ from hwloop.figures.manhattan.settings import diagnose, settings_figure
 from hwloop.plotting.style import NamedFigure
 from hwloop.procedure.procedure import from_data, load_procedure
 from hwloop.record.reader import Record
-from hwloop.run.observer import Quiet
-from hwloop.run.runner import RunOptions, run_procedure
 from hwloop.settings.yaml import parse_yaml
 from hwloop.steps.rows import Row
 
@@ -196,6 +196,16 @@ def test_a_killed_run_is_drawn_as_far_as_it_came(tmp_path: Path, population: int
 
 def test_a_record_without_rows_gives_no_figures(tmp_path: Path) -> None:
     assert drawn(killed(tmp_path, 0)) == {}
+
+
+def test_cells_of_a_few_arrays_are_named_with_their_array(tmp_path: Path) -> None:
+    with Record(trained(tmp_path, population=2)) as record:
+        (table,) = [one for one in figures(record, "train_manhattan") if one.name == "table"]
+    names = [text.get_text() for text in table.figure.axes[1].get_yticklabels()]
+    assert (len(names), len(set(names))) == (32, 32)
+    assert (names[0], names[16], names[31]) == (
+        *("array 0: (0, 0)", "array 1: (0, 0)", "array 1: (3, 3)"),
+    )
 
 
 def test_a_population_of_one_is_drawn_as_the_array_that_it_is(one: Path, tmp_path: Path) -> None:

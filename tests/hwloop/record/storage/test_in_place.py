@@ -14,6 +14,7 @@ from hwloop.array.geometry import Geometry
 from hwloop.array.operations import PulseMap
 from hwloop.backend.base import Description
 from hwloop.disk import hdf5_file
+from hwloop.execution.runner import RunOptions, run_procedure
 from hwloop.procedure.procedure import Procedure, load_procedure
 from hwloop.record import writer as record_writer
 from hwloop.record.header import CONDUCTANCES, RunHeader
@@ -21,7 +22,6 @@ from hwloop.record.reader import Record
 from hwloop.record.storage import file as record_file
 from hwloop.record.storage.in_place import UnknownPlace, length_place, reference_place, text_place
 from hwloop.record.writer import RecordWriter
-from hwloop.run.runner import RunOptions, run_procedure
 
 PROCEDURE = Path(__file__).parents[4] / "procedures" / "manhattan_4x4.yaml"
 

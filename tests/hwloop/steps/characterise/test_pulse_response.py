@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from hwloop.errors import ConfigError, LimitError, StepError
+from hwloop.execution.preview import refuse_beyond_limits
 from hwloop.procedure.procedure import from_data
-from hwloop.run.preview import refuse_beyond_limits
 from hwloop.steps.characterise.pulse_response import PULSE_RESPONSE, e_folding_pulses
 from hwloop.steps.common.summaries import nonlinearity
 from tests.characterised import LIMITS, emulated, results

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from typing_extensions import override
 
+from hwloop.execution.runner import RunOptions, run_procedure
 from hwloop.procedure.procedure import load_procedure
 from hwloop.record.reader import Record
 from hwloop.record.storage import file as record_file
 from hwloop.record.writer import RecordSink
-from hwloop.run.runner import RunOptions, run_procedure
 from hwloop.steps.manhattan.settings import ManhattanSettings
 from hwloop.steps.manhattan.train_manhattan import TRAIN_MANHATTAN
 from hwloop.steps.rows import Row

@@ -12,9 +12,9 @@ from hwloop.array.operations import Hold, PulseMap
 from hwloop.backend.guard import Guard
 from hwloop.backend.kind import OpenRequest
 from hwloop.errors import StepError, Unsupported
+from hwloop.execution.runner import RunOptions, run_procedure
 from hwloop.procedure.procedure import load_procedure
 from hwloop.record.reader import Record
-from hwloop.run.runner import RunOptions, run_procedure
 from hwloop.steps.array import Array
 from hwloop.steps.program.hold_conductances import HOLD_CONDUCTANCES, HeldRow
 from hwloop_sim.cells.composed import NonIdealDevice

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from hwloop.execution.runner import RunOptions, run_procedure
 from hwloop.procedure.procedure import from_data
-from hwloop.run.runner import RunOptions, run_procedure
 from tests.characterised import LIMITS
 
 TRUE: dict[str, Any] = {

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from hwloop.execution.runner import RunOptions, run_procedure
 from hwloop.procedure.procedure import load_procedure
-from hwloop.run.runner import RunOptions, run_procedure
 from hwloop_sim.calibrate.operations.calibrate import load_histories
 from hwloop_sim.calibrate.operations.effects_found import effects_of
 from hwloop_sim.calibrate.operations.found_effect import FoundEffect

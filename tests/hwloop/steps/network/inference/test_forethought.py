@@ -12,11 +12,11 @@ from hwloop.array.blocks import BlockBatch
 from hwloop.backend.registered import backend_kind
 from hwloop.cli.printing import print_preview
 from hwloop.errors import ConfigError
+from hwloop.execution.execute import request_for
+from hwloop.execution.preview import Preview, preview
+from hwloop.execution.runner import RunOptions, run_procedure
 from hwloop.procedure.procedure import Procedure
 from hwloop.record.reader import Record
-from hwloop.run.execute import request_for
-from hwloop.run.preview import Preview, preview
-from hwloop.run.runner import RunOptions, run_procedure
 from tests.hwloop.steps.network.inference.small_network import CONV, SAMPLES, procedure
 
 TRAINED: list[dict[str, Any]] = [

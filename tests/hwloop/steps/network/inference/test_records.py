@@ -11,12 +11,12 @@ import pytest
 from hwloop.array.blocks import Keep
 from hwloop.cli.printing import print_record
 from hwloop.errors import RecordError
+from hwloop.execution.reproduce import reproduce
+from hwloop.execution.runner import RunOptions, run_procedure
 from hwloop.record.comparison import compare_records, differences
 from hwloop.record.reader import Record
 from hwloop.record.storage.file import RecordFile
 from hwloop.report.page import page
-from hwloop.run.reproduce import reproduce
-from hwloop.run.runner import RunOptions, run_procedure
 from hwloop.steps.network import infer
 from tests.hwloop.steps.network.inference.small_network import (
     CONV,

@@ -11,9 +11,9 @@ import pytest
 from hwloop.array.operations import Answer, Operation, PulseMap
 from hwloop.backend.wrapper import Wrapper
 from hwloop.errors import ConfigError
+from hwloop.execution.reproduce import reproduce
+from hwloop.execution.runner import RunOptions, run_procedure
 from hwloop.procedure.procedure import from_data
-from hwloop.run.reproduce import reproduce
-from hwloop.run.runner import RunOptions, run_procedure
 from hwloop.steps.array import Array
 from hwloop.steps.program.cell_table import REACHED
 from hwloop.steps.program.controllers.model_predictive import ModelPredictive, PredictedState

@@ -13,10 +13,10 @@ from hwloop.array.settings import ArraySettings
 from hwloop.backend.guard import Guard
 from hwloop.backend.wrapper import Wrapper
 from hwloop.errors import LimitError
+from hwloop.execution.reproduce import reproduce
+from hwloop.execution.runner import RunOptions, run_procedure
 from hwloop.procedure.procedure import from_data
 from hwloop.record.reader import Record
-from hwloop.run.reproduce import reproduce
-from hwloop.run.runner import RunOptions, run_procedure
 from hwloop.steps.array import Array
 from hwloop.steps.program.cell_table import REACHED, UNREADABLE
 from hwloop.steps.program.program_verify import PROGRAM_VERIFY

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from typing_extensions import override
 
 from hwloop.errors import ConfigError, ReplayMismatch
+from hwloop.execution.runner import RunOptions, run_procedure
 from hwloop.procedure.procedure import Procedure, from_data, load_procedure
 from hwloop.procedure.sections import file_override
 from hwloop.record.reader import Record
 from hwloop.record.replay import REPLAY, RecordEnded
 from hwloop.record.storage.columns import stored_values
 from hwloop.record.writer import RecordSink
-from hwloop.run.runner import RunOptions, run_procedure
 from hwloop.steps.rows import Row
 
 
@@ -87,6 +87,12 @@ def _procedure(record: Record, procedure_file: Path | None, overrides: Sequence[
     if procedure_file is not None:
         return load_procedure(procedure_file, [*overrides, source])
     data = record.resolved | {"backends": {}}
+    if not data["steps"]:
+        raise ConfigError(
+            "is of a loop in Python, and has no steps: run the loop again with"
+            f" open_array(…, recording={str(record.path)!r})",
+            file=str(record.path),
+        )
     return from_data(
         data, folder=record.path.parent, text=record.procedure_text, overrides=[*overrides, source]
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hwloop.array.operations import Answer, Flag, Operation, PulseMap, Ramp, ReadMap
-from hwloop.run.limited_pulses import LimitedPulses
+from hwloop.execution.limited_pulses import LimitedPulses
 from hwloop.steps.rows import Outcome
 from tests.hwloop.spy import SpyBackend
 

@@ -12,8 +12,8 @@ from typing_extensions import override
 
 from hwloop.array.operations import PulseMap
 from hwloop.array.settings import ArraySettings
+from hwloop.execution.execute import Follower, execute, request_for
 from hwloop.procedure.procedure import PreparedStep, Procedure
-from hwloop.run.execute import Follower, execute, request_for
 from hwloop.settings.model import Settings
 from hwloop.steps.array import Array
 from hwloop.steps.contract import Plan, Step

@@ -27,14 +27,14 @@ from hwloop.errors import (
     StepError,
     Stopped,
 )
+from hwloop.execution import preview
+from hwloop.execution.observer import Quiet
+from hwloop.execution.runner import RunOptions, run_procedure
 from hwloop.procedure.procedure import PreparedStep, Procedure
 from hwloop.record import writer as record_writer
 from hwloop.record.life import ArrayLife, read_life
 from hwloop.record.reader import Record
 from hwloop.record.writer import RecordWriter
-from hwloop.run import preview
-from hwloop.run.observer import Quiet
-from hwloop.run.runner import RunOptions, run_procedure
 from hwloop.settings.model import Settings
 from hwloop.steps.array import Array
 from hwloop.steps.contract import Plan, PlannedOperation, Step

@@ -10,7 +10,7 @@ import pytest
 
 from hwloop.array.operations import Wait
 from hwloop.errors import Stopped
-from hwloop.run.stopping import Interruptible, StopRequest, stop_on_signal
+from hwloop.execution.stopping import Interruptible, StopRequest, stop_on_signal
 from tests.hwloop.spy import SpyBackend
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
@@ -81,7 +81,7 @@ def test_process_that_ends_because_it_was_asked_to_ignores_later_signals(
 ) -> None:
     code = f"""
 import signal, sys
-from hwloop.run.stopping import stop_on_signal
+from hwloop.execution.stopping import stop_on_signal
 with stop_on_signal(ends_process=True) as stop:
     if {first}: signal.raise_signal(signal.SIGTERM)
 signal.raise_signal(signal.SIGTERM)

@@ -8,8 +8,8 @@ import pytest
 
 from hwloop.array.line_bounds import DriveCircuit
 from hwloop.backend.base import Description
+from hwloop.execution.limited_reads import limited_at_first, limited_reads
 from hwloop.procedure.procedure import Procedure, load_procedure
-from hwloop.run.limited_reads import limited_at_first, limited_reads
 from tests.characterised import emulated
 
 MANHATTAN = Path(__file__).parents[3] / "procedures" / "manhattan_4x4.yaml"

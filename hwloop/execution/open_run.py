@@ -1,50 +1,30 @@
-"""Run a procedure: open, guard, record, step by step, and always make safe."""
+"""One run in progress: it ends in order, with a safe array and a closed record, however it ends."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 from typing_extensions import override
 
-from hwloop.array.settings import ArraySettings
 from hwloop.backend.base import CrossbarBackend, Event
 from hwloop.backend.guard import Guard
-from hwloop.backend.kind import LifeKind
 from hwloop.backend.origin import Origin
-from hwloop.backend.registered import backend_kind
-from hwloop.errors import ConfigError, HwloopError, NotConverged, RecordError, Stopped
+from hwloop.errors import HwloopError, NotConverged, RecordError, Stopped
+from hwloop.execution.execute import Follower
+from hwloop.execution.limited_pulses import LimitedPulses
+from hwloop.execution.observer import Observer
+from hwloop.execution.stopping import Interruptible, StopRequest
 from hwloop.procedure.procedure import PreparedStep, Procedure
-from hwloop.record.header import RunHeader
-from hwloop.record.life import NO_NAME, ArrayLife, beginning_of, life_path
+from hwloop.record.life import ArrayLife
 from hwloop.record.recorder import Recorder
 from hwloop.record.writer import RecordSink, RecordWriter
-from hwloop.run.execute import Follower, execute, request_for
-from hwloop.run.limited_pulses import LimitedPulses
-from hwloop.run.observer import Observer, Quiet
-from hwloop.run.preview import refuse_beyond_limits, refuse_unsupported
-from hwloop.run.stopping import Interruptible, StopRequest, stop_on_signal
 from hwloop.steps.array import Array
 from hwloop.steps.rows import Outcome, Yield
 from hwloop.types import FloatArray
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """Options of a run: the backend, how many arrays, the seed, and the file of the record.
-
-    ``life_folder``: where the ledger of the array's life is; None: beside the record.
-    """
-
-    backend: str
-    path: Path
-    population: int | None = None
-    seed: int | None = None
-    life_folder: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -78,116 +58,11 @@ class RunResult:
             raise NotConverged("; ".join(missed))
 
 
-def record_folder(out: Path) -> Path:
-    """Return the folder of a record: that of ``out`` if it names an HDF5 file, else ``out``."""
-    return out.parent if out.suffix in {".h5", ".hdf5"} else out
+class OpenRun(Follower):
+    """One recorded run: the open backend, its guard, and the writer of the record.
 
-
-def record_path(out: Path, procedure: Procedure, seed: int) -> Path:
-    """Return the file of a record: ``out`` if it names an HDF5 file, else a new file in it."""
-    if record_folder(out) != out:
-        return out
-    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    stem = f"{procedure.name}-{stamp}-seed{seed}"
-    candidates = (out / f"{stem}{suffix}.h5" for suffix in ("", *(f"-{n}" for n in range(2, 1000))))
-    return next(path for path in candidates if not path.exists())
-
-
-def run_procedure(
-    procedure: Procedure,
-    options: RunOptions,
-    observer: Observer | None = None,
-    *,
-    sink: Callable[[Path, RunHeader], RecordSink] = RecordWriter,
-    stop: StopRequest | None = None,
-) -> RunResult:
-    """Run every step of a procedure on a backend, and record it.
-
-    What the steps plan is checked against the limits, and against the station of a bench, before
-    the backend is opened, and what they import is loaded; then they are checked against the
-    backend before the record is begun. However the run
-    ends, the backend is made safe and the record closed. Errors of the backend, the guard and the
-    steps are logged in the record and raised again. ``sink`` begins what takes the record.
-    ``stop``: of a caller that turns signals into it; None: they are during the run alone.
+    ``array``: what the steps work on. ``result``: how it ended, once it has.
     """
-    seed = procedure.seed if options.seed is None else options.seed
-    kind = backend_kind(options.backend)
-    request, step_rng = request_for(
-        procedure, seed=seed, population=options.population, record=options.path
-    )
-    settings = procedure.backend_settings(kind)
-    refuse_beyond_limits(procedure)
-    for prepared in procedure.steps:
-        prepared.step.load_libraries()
-    if kind.touches_hardware and kind.has_dry_run:
-        with kind.open_dry(settings, request) as dry:
-            refuse_unsupported(procedure, dry)
-    # Before anything is switched on: a signal while the bench is brought up is one to stop, too.
-    with stop_on_signal() if stop is None else nullcontext(stop) as stop:
-        wears, origin = kind.life_of(settings), kind.origin_of(settings)
-        # Locked before anything is switched on: another run may have the array.
-        with _open_life(procedure.array, wears, options) as life:
-            about_life = _about_life(life, wears, procedure.array, options, origin)
-            inner = kind.open(settings, request)
-            try:
-                refuse_unsupported(procedure, inner)
-                header = RunHeader(
-                    options.path.stem,
-                    procedure,
-                    seed,
-                    options.population,
-                    inner.description,
-                    origin,
-                )
-                writer = sink(options.path, header)
-            except BaseException:
-                inner.close()
-                raise
-            result = _Run(
-                procedure, inner, writer, step_rng, observer or Quiet(), stop, life, about_life
-            ).go()
-            return replace(result, origin=origin)
-
-
-@contextmanager
-def _open_life(
-    array: ArraySettings, kind: LifeKind | None, options: RunOptions
-) -> Iterator[ArrayLife | None]:
-    """Hold the ledger of the array's life; None where it has no life, or no name."""
-    if kind is None or array.name is None:
-        yield None
-        return
-    if array.outer_shape(options.population):
-        raise ConfigError(
-            f"array.name {array.name!r} is of one array: leave the population out, tiles at 1"
-        )
-    folder = options.life_folder or options.path.parent
-    life = ArrayLife(life_path(folder, array.name, kind), options.path.stem, array)
-    try:
-        yield life
-    finally:
-        life.close()
-
-
-def _about_life(
-    life: ArrayLife | None,
-    kind: LifeKind | None,
-    array: ArraySettings,
-    options: RunOptions,
-    origin: Origin,
-) -> Event | None:
-    """Return what to say of the array's life: that no ledger counts it, or that one begins."""
-    if kind is None:
-        return None
-    if life is None or array.name is None:
-        return Event("warning", NO_NAME)
-    if not life.begins:
-        return None
-    return beginning_of(life.path, array.name, backend=options.backend, origin=origin)
-
-
-class _Run(Follower):
-    """One recorded run: the open backend, its guard, and the writer of the record."""
 
     def __init__(
         self,
@@ -199,8 +74,9 @@ class _Run(Follower):
         stop: StopRequest,
         life: ArrayLife | None,
         about_life: Event | None,
+        origin: Origin,
     ) -> None:
-        self._procedure = procedure
+        self._procedure, self._origin = procedure, origin
         self._writer = writer
         self._observer = observer
         # A second signal may break off an operation of the backend, but not the record of it.
@@ -210,17 +86,38 @@ class _Run(Follower):
         shielded = Interruptible(self._guard, stop, may_raise=False)
         self._pulses = LimitedPulses(shielded)
         record = writer.path if isinstance(writer, RecordWriter) else None
-        self._array = Array(self._pulses, procedure.array, rng, record=record)
+        self.array = Array(self._pulses, procedure.array, rng, record=record)
         self._outcomes: dict[str, Outcome] = {}
         self._unsafe: HwloopError | None = None
         self._unrecorded: list[RecordError] = []
         self._stop = stop
 
-    def go(self) -> RunResult:
-        """Run to the end, a stop or an error, and leave a safe array and a closed record."""
+    @property
+    def path(self) -> Path:
+        """Return the file of the record."""
+        return self._writer.path
+
+    def allow_interrupts(self) -> None:
+        """Let a second request to stop raise at once, as in the code of a step."""
+        self._stop.may_raise = True
+
+    def check_stop(self) -> None:
+        """Raise :class:`Stopped` where someone has asked to stop."""
+        self._stop.check()
+
+    @contextmanager
+    def in_order(self) -> Iterator[None]:
+        """Run the block to its end, a stop or an error; leave a safe array and a closed record."""
         error: BaseException | None = None
         try:
-            self._execute()
+            try:
+                self._note_life()
+                yield
+            finally:
+                # From here on a signal must not keep the lines from going to 0 V; and this comes
+                # before anything is written, since a disk may be full or slow.
+                self._stop.ignore()
+                self._make_safe()
             status = "completed"
         except (Stopped, KeyboardInterrupt) as exc:
             status = "stopped"
@@ -235,7 +132,9 @@ class _Run(Follower):
         self._raise_first(self._unsafe, error, *self._unrecorded)
         about = self._about_life if self._life is not None else None
         beginning = "" if about is None else f"{about.level}: {about.message}"
-        return RunResult(self._writer.path, status, self._outcomes, self._life_text(), beginning)
+        self.result = RunResult(
+            self.path, status, self._outcomes, self._life_text(), beginning, self._origin
+        )
 
     def _note(self, level: str, message: str) -> None:
         """Log why the run ended; a disk that does not take it must not hide the reason."""
@@ -254,16 +153,6 @@ class _Run(Follower):
             if text != str(first):
                 first.add_note(text)
         raise first
-
-    def _execute(self) -> None:
-        try:
-            self._note_life()
-            execute(self._procedure, self._array, self)
-        finally:
-            # From here on a signal must not keep the lines from going to 0 V; and this comes
-            # before anything is written, since a disk may be full or slow.
-            self._stop.ignore()
-            self._make_safe()
 
     @override
     def conductance(self, name: str, conductance_s: FloatArray) -> None:

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from hwloop.errors import ReplayMismatch
+from hwloop.execution.reproduce import reproduce
+from hwloop.execution.runner import RunOptions, run_procedure
 from hwloop.procedure.procedure import load_procedure
 from hwloop.record.reader import Record
-from hwloop.run.reproduce import reproduce
-from hwloop.run.runner import RunOptions, run_procedure
 
 FILE = Path(__file__).parents[3] / "procedures" / "manhattan_4x4.yaml"
 TABLE = "results/train_manhattan"
