@@ -32,7 +32,8 @@ BEGIN, END = "<!-- walk: made by `make architecture` -->", "<!-- end of walk -->
 
 
 PLACES = {  # across the width of a package, so that no arrow runs behind a room that it passes
-    "hwloop.cli": 0.5,
+    "hwloop.cli": 0.4,
+    "hwloop.notebook": 0.75,
     "hwloop.forecast": 0.3,
     "hwloop.sweep": 0.64,
     "hwloop.figures": 0.15,
