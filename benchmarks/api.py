@@ -17,7 +17,7 @@ HEAD = """# Public names
 
 Made by `make api` from the packages' `__all__` and docstrings; do not edit.
 
-Public is what `__all__` of a package or module directly below `hwloop`, `hwloop_sim` and
+Public is what `__all__` of `hwloop` itself and of a package or module directly below `hwloop`, `hwloop_sim` and
 `hwloop_drivers` names: the list below. It changes with an entry in the changelog. Everything else,
 every deeper module among it, is private and may change without notice. So import
 `from hwloop.array import PulseMap`, never from `hwloop.array.operations`. With
@@ -42,7 +42,7 @@ def page() -> str:
 
 
 def public_modules() -> list[griffe.Module]:
-    """Return the modules directly below the three packages that have an ``__all__``, in order."""
+    """Return packages, and modules directly below them, that have an ``__all__``, in order."""
     loader = griffe.GriffeLoader(search_paths=[ROOT / folder for folder in PACKAGES.values()])
     for package in PACKAGES:
         loader.load(package)
@@ -50,7 +50,10 @@ def public_modules() -> list[griffe.Module]:
     return [
         module
         for package in PACKAGES
-        for _, module in sorted(loader.modules_collection[package].modules.items())
+        for module in (
+            loader.modules_collection[package],
+            *(one for _, one in sorted(loader.modules_collection[package].modules.items())),
+        )
         if module.exports
     ]
 

@@ -115,7 +115,7 @@ REASONS: Mapping[str, str] = {
     "hwloop/backend/shapes.py": "the bench checks the shape when asked whether it can, the guard"
     " with each operation",
     "hwloop/execution/execute.py": "what the backend is opened with, then the loop over the steps",
-    "hwloop/execution/runner.py": "the run, which takes each row of a step",
+    "hwloop/execution/open_run.py": "the run is begun, takes each row of a step, and is ended",
     "hwloop/settings/yaml.py": "the text of the file, then its content: the record holds both",
     "hwloop/backend/wrapper.py": "a wrapper does an operation, and passes on the question whether"
     " it can be done",

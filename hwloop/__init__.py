@@ -10,22 +10,32 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from hwloop.notebook import NotebookRecord as Record
-    from hwloop.notebook import OpenArray, Run, load, open_array, run
+    from hwloop.notebook.open_arrays import OpenArray, open_array
+    from hwloop.notebook.record import NotebookRecord as Record
+    from hwloop.notebook.running import Run, load, run
 
-__all__ = ["OpenArray", "Record", "Run", "__version__", "load", "open_array", "run"]
+__all__ = ["OpenArray", "Record", "Run", "load", "open_array", "run"]
 
 __version__: str
+
+_PLACES = {
+    "OpenArray": ("open_arrays", "OpenArray"),
+    "Record": ("record", "NotebookRecord"),
+    "Run": ("running", "Run"),
+    "load": ("running", "load"),
+    "open_array": ("open_arrays", "open_array"),
+    "run": ("running", "run"),
+}
 
 
 def __getattr__(name: str) -> object:
     """Load a public name when it is first asked for: commands need none of them."""
     if name == "__version__":
         return import_module("importlib.metadata").version("hwloop")
-    if name not in __all__:
+    if name not in _PLACES:
         raise AttributeError(f"module 'hwloop' has no attribute {name!r}")
-    own = "NotebookRecord" if name == "Record" else name
-    found = getattr(import_module("hwloop.notebook"), own)
+    module, own = _PLACES[name]
+    found = getattr(import_module(f"hwloop.notebook.{module}"), own)
     globals()[name] = found
     return found
 

@@ -25,7 +25,7 @@ class Run:
 
     @property
     def path(self) -> Path:
-        """File of the record."""
+        """Return the file of the record."""
         return self.result.path
 
     @property
@@ -35,7 +35,7 @@ class Run:
 
     @property
     def outcomes(self) -> dict[str, Outcome]:
-        """Outcome of each step, by its label."""
+        """Return the outcome of each step, by its label."""
         return self.result.outcomes
 
     @property
