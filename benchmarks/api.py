@@ -17,8 +17,9 @@ HEAD = """# Public names
 
 Made by `make api` from the packages' `__all__` and docstrings; do not edit.
 
-Public is what `__all__` of `hwloop` itself and of a package or module directly below `hwloop`, `hwloop_sim` and
-`hwloop_drivers` names: the list below. It changes with an entry in the changelog. Everything else,
+Public is what `__all__` of `hwloop` itself names, and that of a package or module directly below
+`hwloop`, `hwloop_sim` and `hwloop_drivers`: the list below. It changes with an entry in the
+changelog. Everything else,
 every deeper module among it, is private and may change without notice. So import
 `from hwloop.array import PulseMap`, never from `hwloop.array.operations`. With
 [import-linter](https://import-linter.readthedocs.io/) a package of your own is held to that; see
