@@ -71,7 +71,7 @@ def calibrate(
             say(text, err=True)
         raise Stopped(stop.reason)
     written = write_calibration(best, data, out)
-    for text in best.summary():
+    for text in (*best.summary(), *best.predict().warnings()):
         say(text)
     say(f"calibration: {written[0]}")
     for path in written[1:]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,12 @@ if TYPE_CHECKING:
     from hwloop.plotting.style import NamedFigure
 
 Option = Literal["cell", "fixed", "spread"]
+_NO_BETTER = 0.9
+"""Share of the mean's error above which a prediction is no better than the mean."""
+_BARELY = 0.75
+"""Share above which it is barely better."""
+_BEYOND_SCATTER = 2.0
+"""Multiple of the scatter of repeats above which the model misses more than chance."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +59,9 @@ class HeldOut:
     None if half of the data does not determine a fit. ``figures``: entries of ``held_out`` in the
     calibration file. ``error_of_mean``: of the mean of the fitted part, taken for a prediction;
     None if unknown. ``decades``, ``decades_of_mean``: the same two as root mean squares of log10,
-    where the data span more than a decade.
+    where the data span more than a decade. ``scatter``: as ``error``, of the mean of fitted repeats
+    of what was held out; None without repeats. ``weak``: whether they are of the trains
+    or sweeps that were fitted.
     """
 
     error: float | None
@@ -60,6 +69,8 @@ class HeldOut:
     error_of_mean: float | None = None
     decades: float | None = None
     decades_of_mean: float | None = None
+    scatter: float | None = None
+    weak: bool = False
 
     @property
     def fails(self) -> bool:
@@ -68,10 +79,38 @@ class HeldOut:
         Over decades the mean of logarithms counts too: beside the largest conductances, others
         hardly show in the range.
         """
+        return self._of_mean > _NO_BETTER
+
+    @property
+    def _of_mean(self) -> float:
+        """Return the error over that of the mean, the larger of both scales; 0 if unknown."""
         pairs = ((self.error, self.error_of_mean), (self.decades, self.decades_of_mean))
-        return any(
-            own is not None and of_mean is not None and not own < of_mean for own, of_mean in pairs
-        )
+        known = [(own, of) for own, of in pairs if own is not None and of is not None]
+        return max((own / of if of > 0 else math.inf for own, of in known), default=0.0)
+
+    def warnings(self) -> list[str]:
+        """Return in plain words how far the prediction can be relied on; nothing if it is good."""
+        found = []
+        if self._of_mean > _BARELY:
+            found.append(
+                f"barely a twin: its error is {self._of_mean:.0%} of that of the mean alone; what"
+                " the pulses do is hardly predicted"
+            )
+        if (
+            self.error is not None
+            and self.scatter is not None
+            and self.error > _BEYOND_SCATTER * self.scatter
+        ):
+            found.append(
+                f"repeats differ from each other by {self.scatter:.1%} of the range, and the twin"
+                f" by {self.error:.1%}: the model misses more than chance"
+            )
+        if self.weak:
+            found.append(
+                "no train or sweep was left out whole, as there is one of each: a weaker proof;"
+                " measure another"
+            )
+        return found
 
     def compared(self) -> str:
         """Return the errors beside those of the mean, for messages."""
@@ -118,14 +157,17 @@ class FittedCalibration(ABC):
 
         ``paths``: the measured data, which the file names with their SHA-256.
         """
-        held_out = list(self.predict().figures)
+        predicted = self.predict()
+        held_out, findings = list(predicted.figures), self.findings()
+        if warnings := predicted.warnings():
+            findings["remarks"] = [*findings.get("remarks", []), *warnings]
         return {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
             "model": self.model,
             "title": title,
             **provenance(paths),
-            **self.findings(),
+            **findings,
             **({"held_out": held_out} if held_out else {}),
         }
 

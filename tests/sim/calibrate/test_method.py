@@ -12,7 +12,7 @@ from hwloop.datasets.measurement import Measurement, train_columns, write_measur
 from hwloop.errors import ConfigError
 from hwloop_sim.calibrate.method import HeldOut, Task
 from hwloop_sim.calibrate.operations.calibrate import OPERATIONS
-from hwloop_sim.calibrate.operations.calibration import PredictedReads
+from hwloop_sim.calibrate.operations.held_out import PredictedReads
 from hwloop_sim.calibrate.rank import rank
 from hwloop_sim.calibrate.run import METHODS, calibrate, method_of, models
 from hwloop_sim.calibrate.trains.calibrate import TRAINS

@@ -9,12 +9,16 @@ import numpy as np
 
 from hwloop.errors import ConfigError, NotConverged
 from hwloop.settings.foreign_hdf5 import has_signature
-from hwloop.types import BoolArray, FloatArray
 from hwloop_sim.calibrate.inputs import check_format, is_dataset, is_record
 from hwloop_sim.calibrate.method import CalibrationMethod, Task
-from hwloop_sim.calibrate.operations.calibration import OperationCalibration, PredictedReads
+from hwloop_sim.calibrate.operations.calibration import OperationCalibration
 from hwloop_sim.calibrate.operations.effects_found import effects_of, white_noise
 from hwloop_sim.calibrate.operations.fit import MOST_CELLS, OperationFit, fit_operations
+from hwloop_sim.calibrate.operations.held_out import (
+    PredictedReads,
+    half_masks,
+    predicted_reads,
+)
 from hwloop_sim.calibrate.operations.history import EmptyRecord, History, of_record
 from hwloop_sim.calibrate.operations.imported import of_dataset, of_text
 from hwloop_sim.calibrate.operations.models import operation_models
@@ -167,52 +171,7 @@ def _predicted(
         said = f"not compared with a part left out: half of the data is too little ({exc})"
         return None, None, [said]
     unsettled = [] if start is None or not effort.ended else [_UNSETTLED]
-    return half, held_out_error(half, histories, masks, of), unsettled
-
-
-def half_masks(histories: Sequence[History]) -> tuple[list[BoolArray], str]:
-    """Return masks of the reads used in a fit to half of the data, and a description of the rest.
-
-    The masks are (reads, cells) for each history and include the first read of every cell.
-    """
-    read = [np.isfinite(one.current_a) for one in histories]
-    total = sum(len(one.names) for one in histories)
-    kept, begin = [], 0
-    pairs = [history.on_every_train() // 2 for history in histories]
-    by_train = max(int(one.max()) for one in pairs) > 0
-    for mask, pair in zip(read, pairs, strict=True):
-        if total > 1:
-            chosen = np.broadcast_to((begin + np.arange(mask.shape[1])) % 2 == 0, mask.shape)
-        elif by_train:
-            chosen = pair % 2 == 0
-        else:
-            chosen = np.broadcast_to(np.arange(len(mask))[:, None] % 2 == 0, mask.shape)
-        begin += mask.shape[1]
-        first = np.zeros_like(mask)
-        first[np.argmax(mask, axis=0), np.arange(mask.shape[1])] = True
-        kept.append(mask & (chosen | first))
-    rest = "every second cell" if total > 1 else "every second pair of trains"
-    return kept, rest if total > 1 or by_train else "every second read"
-
-
-def held_out_error(
-    half: OperationFit, histories: Sequence[History], masks: Sequence[BoolArray], of: str
-) -> PredictedReads:
-    """Compare the prediction of ``half`` with the reads that its ``masks`` left out.
-
-    ``of``: description of these reads.
-    """
-    shown_a = half.minimum.problem.shown_a(half.minimum.theta[None])
-    predicted: list[FloatArray] = []
-    held: list[FloatArray] = []
-    fitted: list[FloatArray] = []
-    for history, mask, one_a in zip(histories, masks, shown_a, strict=True):
-        volts = np.array([read.read_v for read in history.reads])[:, None]
-        left = np.isfinite(history.current_a) & ~mask
-        predicted.append((one_a[0] / volts)[left])
-        held.append(history.conductance_s[left])
-        fitted.append(history.conductance_s[mask])
-    return PredictedReads(of, *(np.concatenate(one) for one in (predicted, held, fitted)))
+    return half, predicted_reads(half, histories, masks, of), unsettled
 
 
 OPERATIONS = CalibrationMethod(

@@ -10,85 +10,13 @@ import numpy as np
 from typing_extensions import override
 
 from hwloop.plotting.style import NamedFigure
-from hwloop.types import FloatArray
 from hwloop_sim.calibrate.method import FittedCalibration, HeldOut
 from hwloop_sim.calibrate.operations.fit import OperationFit
 from hwloop_sim.calibrate.operations.found_effect import FoundEffect
+from hwloop_sim.calibrate.operations.held_out import PredictedReads
 from hwloop_sim.calibrate.operations.history import History
 from hwloop_sim.calibrate.operations.models import operation_models
 from hwloop_sim.calibrate.operations.spread import CellSpread
-
-_DECADE = 10.0
-
-
-@dataclass(frozen=True, eq=False)
-class PredictedReads:
-    """Prediction of half of the reads by a fit to the other half.
-
-    ``of``: description of the reads. ``predicted_conductance_s``, ``held_conductance_s``: of each
-    read that was left out, siemens. ``fitted_conductance_s``: of those that were fitted.
-    """
-
-    of: str
-    predicted_conductance_s: FloatArray
-    held_conductance_s: FloatArray
-    fitted_conductance_s: FloatArray
-
-    @property
-    def reads(self) -> int:
-        """Return the number of reads predicted."""
-        return self.held_conductance_s.size
-
-    def errors(self) -> tuple[float, float]:
-        """Compute the root mean square error over the range, and that of the fitted reads' mean."""
-        held, fitted = self.held_conductance_s, self.fitted_conductance_s
-        span_conductance_s = float(np.ptp(np.concatenate([held, fitted])))
-        own, of_mean = _beside_mean(self.predicted_conductance_s, held, fitted)
-        return own / span_conductance_s, of_mean / span_conductance_s
-
-    def decades(self) -> tuple[float, float] | None:
-        """Compute the same two in decades; None if the reads span no more than one."""
-        positive = self.held_conductance_s[self.held_conductance_s > 0]
-        if not positive.size or positive.max() <= _DECADE * positive.min():
-            return None
-        every = (self.predicted_conductance_s, self.held_conductance_s, self.fitted_conductance_s)
-        # What is below all that was read counts as the least of it.
-        return _beside_mean(*(np.log10(np.maximum(one, positive.min())) for one in every))
-
-    def held_out(self) -> HeldOut:
-        """Return errors and the entry of the calibration file."""
-        error, of_mean = self.errors()
-        figures = {
-            "of": self.of,
-            "reads": self.reads,
-            "error_of_range": error,
-            "error_of_mean": of_mean,
-        }
-        if (decades := self.decades()) is None:
-            return HeldOut(error, [figures], of_mean)
-        figures |= {"error_decades": decades[0], "error_of_mean_decades": decades[1]}
-        return HeldOut(error, [figures], of_mean, *decades)
-
-    def summary(self) -> str:
-        """Return the line that ``hwloop calibrate`` prints."""
-        seen = self.held_out()
-        line = (
-            f"held out, {self.of}: {self.reads} reads, error {seen.error:.2%} of the range; the"
-            f" mean alone {seen.error_of_mean:.2%}"
-        )
-        if seen.decades is None:
-            return line
-        return f"{line}; {seen.decades:.2f} decades, the mean alone {seen.decades_of_mean:.2f}"
-
-
-def _beside_mean(
-    predicted: FloatArray, held: FloatArray, fitted: FloatArray
-) -> tuple[float, float]:
-    """Compute the root mean square error of a prediction, and that of the mean of ``fitted``."""
-    own, of_mean = (
-        float(np.sqrt(np.mean(np.square(off)))) for off in (predicted - held, fitted.mean() - held)
-    )
-    return own, of_mean
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,7 +16,7 @@ from hwloop.types import BoolArray, FloatArray
 from hwloop_sim.calibrate.effort import UNLIMITED, Effort
 from hwloop_sim.calibrate.operations.deviations import Uncertainty, uncertainty_of
 from hwloop_sim.calibrate.operations.free import OperationModel
-from hwloop_sim.calibrate.operations.history import History, Stimulus
+from hwloop_sim.calibrate.operations.history import History, Stimulus, levels
 from hwloop_sim.calibrate.operations.least_squares import held_free, minimise
 from hwloop_sim.calibrate.operations.models import operation_models
 from hwloop_sim.calibrate.operations.problem import Minimum, Problem
@@ -28,6 +28,9 @@ from hwloop_sim.cells.device import DeviceKind
 MOST_CELLS = 64
 """Most cells fitted together: more would add little, each with one more unknown."""
 _CORRELATED = 0.2
+_DECADE = 10.0
+_MOST_READS = (0.05, 0.95)
+_SHOWN = 0.1  # of the largest voltage: below it a current may be the offset of its meter
 ENDED = (
     "the search was ended before it settled: the parameters are the best so far; --seconds gives it"
     " more time"
@@ -112,7 +115,22 @@ def problem_of(
             file=histories[0].where,
         )
     twin = twin_of(model.name)
-    return Problem(model.name, twin, settings, free, histories, masks, model.starts, model.decades)
+    decades = model.decades or over_a_decade(histories)
+    return Problem(model.name, twin, settings, free, histories, masks, model.starts, decades)
+
+
+def over_a_decade(histories: Sequence[History]) -> bool:
+    """Return whether conductances span more than a decade, but for a few far off."""
+    every = [
+        history.conductance_s[np.abs(level) >= _SHOWN].ravel()
+        for history, level in zip(histories, levels(histories), strict=True)
+    ]
+    seen_conductance_s = np.concatenate(every)
+    seen_conductance_s = seen_conductance_s[seen_conductance_s > 0]
+    if not seen_conductance_s.size:
+        return False
+    low_conductance_s, high_conductance_s = np.quantile(seen_conductance_s, _MOST_READS)
+    return bool(high_conductance_s > _DECADE * low_conductance_s)
 
 
 def allowed_range(settings: type[Settings], name: str) -> tuple[float, float]:

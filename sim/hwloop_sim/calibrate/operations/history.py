@@ -144,6 +144,21 @@ class History:
         return np.array(found)
 
 
+def levels(histories: Sequence[History]) -> list[FloatArray]:
+    """Return the voltage of each read over the largest of all sweeps, (reads,) of each history.
+
+    Near 0 V the current of a sweep shows the offset of its meter: such reads weigh by their
+    voltage. Reads at one voltage, and reads of both polarities, count as 1.
+    """
+    every = [np.array([0.0 if r.both_polarities else r.read_v for r in h.reads]) for h in histories]
+    swept = [np.unique(one[one != 0]).size > 1 for one in every]
+    most = max((np.abs(one).max() for one, of in zip(every, swept, strict=True) if of), default=1.0)
+    return [
+        np.where(one == 0, 1.0, one / most) if of else np.ones(one.size)
+        for one, of in zip(every, swept, strict=True)
+    ]
+
+
 def of_record(path: Path) -> History:
     """Load the history of all cells of a record.
 

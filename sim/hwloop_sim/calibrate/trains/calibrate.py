@@ -55,7 +55,28 @@ class TrainCalibration(FittedCalibration):
         rms_conductance_s = np.sqrt(np.mean(np.concatenate(squares)))
         span_conductance_s = high_conductance_s - low_conductance_s
         error = float(rms_conductance_s / span_conductance_s)
-        return HeldOut(error, figures, self._rms_of_mean_conductance_s() / span_conductance_s)
+        scatter_conductance_s = self._scatter_of_repeats_conductance_s()
+        return HeldOut(
+            error,
+            figures,
+            self._rms_of_mean_conductance_s() / span_conductance_s,
+            scatter=None
+            if scatter_conductance_s is None
+            else scatter_conductance_s / span_conductance_s,
+        )
+
+    def _scatter_of_repeats_conductance_s(self) -> float | None:
+        """Compute how far the held-out trains are from the mean of those fitted, siemens."""
+        off = []
+        for fitted, held in zip(
+            self.data.half(0).directions, self.data.half(1).directions, strict=True
+        ):
+            both = min(fitted.padded_conductance_s.shape[1], held.padded_conductance_s.shape[1])
+            mean_conductance_s = np.nanmean(fitted.padded_conductance_s[:, :both], axis=0)
+            off.append((held.padded_conductance_s[:, :both] - mean_conductance_s).ravel())
+        every = np.concatenate(off) if off else np.empty(0)
+        every = every[np.isfinite(every)]
+        return float(np.sqrt(np.mean(np.square(every)))) if every.size else None
 
     def _rms_of_mean_conductance_s(self) -> float:
         """Compute how far the held-out half is from the mean of the fitted half, siemens."""
