@@ -43,3 +43,23 @@ def count_cells(path: Path) -> int:
         columns = read_measurement(path).columns
         return int(np.unique(columns["cell"]).size) if "cell" in columns else 0
     return 0
+
+
+def largest_conductance_s(path: Path) -> float:
+    """Return the largest conductance of a dataset of trains or sweeps, siemens; 0 for others.
+
+    All but the highest percent counts, at voltages above a tenth of the largest.
+    """
+    if not path.is_file() or not is_dataset(path):
+        return 0.0
+    columns = read_measurement(path).columns
+    if "conductance_s" in columns:
+        every = columns["conductance_s"]
+    elif {"current_a", "voltage_v"} <= set(columns):
+        volts = np.abs(columns["voltage_v"])
+        shown = volts > 0.1 * volts.max()
+        every = np.abs(columns["current_a"][shown]) / volts[shown]
+    else:
+        return 0.0
+    every = every[np.isfinite(every)]
+    return float(np.quantile(every, 0.99)) if every.size else 0.0

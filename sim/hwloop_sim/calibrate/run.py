@@ -10,7 +10,7 @@ from hwloop.datasets.files import appear_complete
 from hwloop.errors import ConfigError, HwloopError, NotConverged, RecordError
 from hwloop.messages import nearest
 from hwloop_sim.calibrate.covariance import undetermined_line
-from hwloop_sim.calibrate.inputs import count_cells, is_record
+from hwloop_sim.calibrate.inputs import count_cells, is_record, largest_conductance_s
 from hwloop_sim.calibrate.method import CalibrationMethod, FittedCalibration, Option, Task
 from hwloop_sim.calibrate.one_transistor.calibrate import SWEEPS
 from hwloop_sim.calibrate.operations.calibrate import OPERATIONS
@@ -19,6 +19,8 @@ from hwloop_sim.calibrate.trains.calibrate import TRAINS
 from hwloop_sim.calibrate.trains.pulse_table import TABLE
 
 METHODS: Sequence[CalibrationMethod] = (TRAINS, OPERATIONS, SWEEPS, TABLE)
+_PLAUSIBLE_S = (1e-12, 0.05)
+"""From what a meter resolves, 0.1 pA at 0.1 V, to 20 ohm, which is that of leads and contacts."""
 _FIGURES = ("paths", "residuals", "distributions")
 
 
@@ -99,6 +101,23 @@ def cells_of(task: Task) -> int:
         return sum(count_cells(path) for path in task.paths)
     except HwloopError:  # of the fit itself, which says why
         return 0
+
+
+def doubts_of(task: Task) -> list[str]:
+    """Return a line for each dataset whose conductances no memristor is likely to have."""
+    found = []
+    for path in task.paths:
+        try:
+            most_conductance_s = largest_conductance_s(path)
+        except HwloopError:  # of the fit itself, which says why
+            continue
+        low_conductance_s, high_conductance_s = _PLAUSIBLE_S
+        if most_conductance_s and not low_conductance_s < most_conductance_s < high_conductance_s:
+            found.append(
+                f"{path}: conductances up to {most_conductance_s:.2g} S, where memristors have"
+                f" {low_conductance_s:g} to {high_conductance_s:g} S: is a unit off by a thousand?"
+            )
+    return found
 
 
 def method_of(task: Task) -> CalibrationMethod:

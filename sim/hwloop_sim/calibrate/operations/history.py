@@ -27,6 +27,11 @@ LEAST_READS = 6
 RELAXING_STEPS = frozenset({"relaxation_after", "paired_pulse", "stdp"})
 """Steps whose reads show relaxation, which no device model describes."""
 _WRONG_SIGNS = 0.1
+_NEAR_0_V = 0.1  # of the largest voltage of a sweep
+_OFFSET = 0.05  # of the largest current
+_FEW = 20  # reads below which chance is not told from states
+_ONE_STATE = 0.1  # relative
+_STEPS = 20  # voltages of a sweep at which reads are compared, of each sign
 
 
 class EmptyRecord(ConfigError):
@@ -256,9 +261,57 @@ def check(history: History, *, short: bool = False) -> None:
         raise ConfigError(
             f"{history.names[cell]}, read {number}: {current_a[number, cell]:.4g} A at"
             f" {history.reads[number].read_v:g} V: {against.sum()} of {is_read.sum()} currents go"
-            " against their voltage; are the leads, or the signs, exchanged?",
+            f" against their voltage; {_why_against(history)}",
             file=where,
         )
+    check_states(history)
+
+
+def _why_against(history: History) -> str:
+    """Say what may turn currents against their voltage: an offset, or exchanged leads."""
+    (level,) = levels([history])
+    near, current_a = np.abs(level) < _NEAR_0_V, history.current_a
+    if near.any() and np.isfinite(current_a[near]).any():
+        offset_a = float(np.nanmedian(current_a[near]))
+        if abs(offset_a) > _OFFSET * float(np.nanmax(np.abs(current_a))):
+            return (
+                f"it is about {offset_a:.3g} A at 0 V: an offset of the current meter, or a third"
+                " terminal? subtract an offset before the import"
+            )
+    return "are the leads, or the signs, exchanged?"
+
+
+def check_states(history: History) -> None:
+    """Refuse a recording of one state: reads that differ by chance alone, and by little.
+
+    By chance: the mean square of successive differences is twice the variance (von Neumann,
+    doi:10.1214/aoms/1177731677), where states would follow each other. Of a sweep, reads are
+    compared at the same voltage.
+    """
+    (level,) = levels([history])
+    shown = np.abs(level) >= _NEAR_0_V
+    seen_conductance_s = history.conductance_s[shown]
+    if np.isfinite(seen_conductance_s).sum() < _FEW or (seen_conductance_s <= 0).any():
+        return
+    off = np.log(seen_conductance_s)
+    for step in np.unique(np.round(_STEPS * level[shown])):
+        same = np.round(_STEPS * level[shown]) == step
+        off[same] -= _mean_of_cells(off[same])
+    squares = np.nansum(np.square(off))
+    count = int(np.isfinite(off).sum())
+    scatter = float(np.sqrt(squares / count))
+    ratio = float(np.nansum(np.square(np.diff(off, axis=0))) / squares) if squares else 2.0
+    if scatter < _ONE_STATE and 1 < ratio < 2 + 4 / np.sqrt(count):
+        raise ConfigError(
+            f"a recording of one state: {count} reads differ by {scatter:.1%}, as by chance, and"
+            " not by what was applied; apply more, or longer, until the conductance changes",
+            file=history.where,
+        )
+
+
+def _mean_of_cells(values: FloatArray) -> FloatArray:
+    count = np.isfinite(values).sum(axis=0)
+    return np.asarray(np.nansum(values, axis=0) / np.maximum(count, 1))
 
 
 def _check_order(history: History, is_read: BoolArray, *, short: bool) -> None:
