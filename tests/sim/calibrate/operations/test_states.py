@@ -52,7 +52,7 @@ def test_a_small_change_that_follows_the_pulses_is_no_single_state(step: float) 
     rng = np.random.default_rng(3)
     noise = 0.005 * rng.normal(size=60)
     check(pulsed(1e-5 * (1 + step * 0.05 * np.arange(60) / 60 + noise)))  # one way
-    check(pulsed(1e-5 * (1 + step * 0.03 * (-1) ** np.arange(60) + noise)))  # to and fro
+    check(pulsed(1e-5 * (1 + step * 0.03 * (-1) ** np.arange(60) + noise)))  # back and forth
 
 
 def test_a_current_at_0_v_is_named_as_an_offset() -> None:
