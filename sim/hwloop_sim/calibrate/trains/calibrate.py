@@ -63,6 +63,7 @@ class TrainCalibration(FittedCalibration):
             scatter=None
             if scatter_conductance_s is None
             else scatter_conductance_s / span_conductance_s,
+            weak=any(one.lone for one in self.data.directions),
         )
 
     def _scatter_of_repeats_conductance_s(self) -> float | None:
@@ -71,6 +72,8 @@ class TrainCalibration(FittedCalibration):
         for fitted, held in zip(
             self.data.half(0).directions, self.data.half(1).directions, strict=True
         ):
+            if held.lone or fitted.lone:  # parts of one train, or too few for a mean
+                continue
             both = min(fitted.padded_conductance_s.shape[1], held.padded_conductance_s.shape[1])
             mean_conductance_s = np.nanmean(fitted.padded_conductance_s[:, :both], axis=0)
             off.append((held.padded_conductance_s[:, :both] - mean_conductance_s).ravel())

@@ -17,6 +17,8 @@ from hwloop_sim.calibrate.operations.history import History, Stimulus, of_record
 
 _MIN_TRAINS = 2
 _MIN_VALUES = 3
+_MIN_LONE = 12
+"""Values of the only train of a direction, of which the last third is held out."""
 _SAME_PULSE = 1e-9  # relative: rounding of files written as text
 _TURN = 0.25
 """Share of the range by which a mean train may go back."""
@@ -44,8 +46,20 @@ class Direction:
         return {"amplitude_v": self.amplitude_v, "width_s": self.width_s}
 
     def half(self, which: int) -> Direction:
-        """Return every second train, so that drift of the device affects both halves alike."""
-        return Direction(self.amplitude_v, self.width_s, self.trains[which::2], self.rises)
+        """Return every second train, so that drift of the device affects both halves alike.
+
+        Of a lone train, the first two thirds and the last.
+        """
+        trains = self.trains[which::2]
+        if self.lone:
+            cut = 2 * len(self.trains[0]) // 3
+            trains = [self.trains[0][cut:] if which else self.trains[0][:cut]]
+        return Direction(self.amplitude_v, self.width_s, trains, self.rises)
+
+    @property
+    def lone(self) -> bool:
+        """Return whether there is one train only."""
+        return len(self.trains) == 1
 
     @property
     def padded_conductance_s(self) -> FloatArray:
@@ -200,11 +214,12 @@ def _direction(where: str, pulse: Pulse, trains: list[FloatArray]) -> Direction:
     shown = f"{format_quantity(pulse[0], 'V')}, {format_quantity(pulse[1], 's')}"
     if pulse[0] == 0:
         raise ConfigError(f"{len(trains)} trains of {shown}: that is no pulse", file=where)
-    if len(trains) < _MIN_TRAINS or min(map(len, trains)) < _MIN_VALUES:
+    shortest = min(map(len, trains))
+    if len(trains) < _MIN_TRAINS and shortest < _MIN_LONE or shortest < _MIN_VALUES:
         raise ConfigError(
-            f"{len(trains)} trains of {shown}, the shortest of {min(map(len, trains))} values:"
+            f"{len(trains)} trains of {shown}, the shortest of {shortest} values:"
             f" expected {_MIN_TRAINS} trains of {_MIN_VALUES} values or more, as half of them"
-            " are left out to compare with",
+            f" are left out to compare with, or one of {_MIN_LONE} or more",
             file=where,
         )
     change_conductance_s = np.array([_change_conductance_s(one) for one in trains])

@@ -53,8 +53,15 @@ class Prediction:
             else 0.0
         )
 
+    def _rms(self) -> float:
+        """Compute how far the mean emulated path is from the trains, siemens."""
+        off = self.direction.padded_conductance_s - self.mean_conductance_s
+        return float(np.sqrt(np.nanmean(np.square(off))))
+
     def figures(self) -> dict[str, Any]:
         """Return the entry of ``held_out`` in the calibration file."""
+        if self.direction.lone:  # no distribution
+            return {**self.direction.pulse, "trains": 1, "mean_error_conductance_s": self._rms()}
         return {
             **self.direction.pulse,
             "trains": len(self.direction.trains),
@@ -65,6 +72,12 @@ class Prediction:
 
     def summary(self) -> Iterator[str]:
         """Yield the lines that ``hwloop calibrate`` prints of this direction."""
+        if self.direction.lone:
+            yield (
+                f"held out, {self.direction.amplitude_v:g} V: {len(self.direction.trains[0])} pulses"
+                f" of one train, {self._rms():.3g} S off"
+            )
+            return
         yield (
             f"held out, {self.direction.amplitude_v:g} V: mean path within the measured spread at"
             f" {self.mean_within_spread:.0%} of the pulses"
