@@ -215,7 +215,7 @@ def _direction(where: str, pulse: Pulse, trains: list[FloatArray]) -> Direction:
     if pulse[0] == 0:
         raise ConfigError(f"{len(trains)} trains of {shown}: that is no pulse", file=where)
     shortest = min(map(len, trains))
-    if len(trains) < _MIN_TRAINS and shortest < _MIN_LONE or shortest < _MIN_VALUES:
+    if (len(trains) < _MIN_TRAINS and shortest < _MIN_LONE) or shortest < _MIN_VALUES:
         raise ConfigError(
             f"{len(trains)} trains of {shown}, the shortest of {shortest} values:"
             f" expected {_MIN_TRAINS} trains of {_MIN_VALUES} values or more, as half of them"

@@ -74,8 +74,8 @@ class Prediction:
         """Yield the lines that ``hwloop calibrate`` prints of this direction."""
         if self.direction.lone:
             yield (
-                f"held out, {self.direction.amplitude_v:g} V: {len(self.direction.trains[0])} pulses"
-                f" of one train, {self._rms():.3g} S off"
+                f"held out, {self.direction.amplitude_v:g} V: {len(self.direction.trains[0])}"
+                f" pulses of one train, {self._rms():.3g} S off"
             )
             return
         yield (

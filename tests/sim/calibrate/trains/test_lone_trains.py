@@ -44,5 +44,5 @@ def test_the_last_third_of_lone_trains_is_predicted_and_called_a_weaker_proof(
 
 
 def test_a_lone_train_of_few_values_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="shortest of 11 values: expected 2 trains .* one of 12"):
+    with pytest.raises(ConfigError, match=r"shortest of 11 values: expected 2 trains .* one of 12"):
         calibrate([written(tmp_path, 11)], model="soft_bounds")
