@@ -64,9 +64,10 @@ def yflash(folder: Path, *, cells: bool) -> TrainData:
         if found := re.search(r"G(prog|erase),(.*)", line):
             values = [float(value) for value in found[2].split(",") if value.strip()]
             trains[found[1]].append(np.array(values))
+    numbers = {way: tuple(range(len(of))) if cells else () for way, of in trains.items()}
     return _both(
-        Direction(-1.0, 100e-6, trains["erase"], True),
-        Direction(1.0, 200e-6, trains["prog"], False),
+        Direction(-1.0, 100e-6, trains["erase"], True, numbers["erase"]),
+        Direction(1.0, 200e-6, trains["prog"], False, numbers["prog"]),
     )
 
 

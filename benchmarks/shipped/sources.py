@@ -100,7 +100,7 @@ YFLASH = {
         **_YFLASH,
         "title": "Y-Flash, 48 cells, one cycle each",
         "words": "One train each way of each of 48 cells: spread from cell to cell and from cycle"
-        " to cycle are not told apart and stand as that of trains. Amplitudes are placeholders.",
+        " to cycle are not told apart and stand as that of cells. Amplitudes are placeholders.",
     },
 }
 

@@ -81,10 +81,12 @@ def calibrate(
 def _best(task: Task, named: Sequence[str]) -> FittedCalibration:
     """Fit the model named, or the best of several, and print how they compare."""
     from hwloop_sim.calibrate.rank import alike, rank
-    from hwloop_sim.calibrate.run import cells_of, doubts_of, fit_task
+    from hwloop_sim.calibrate.run import cells_of, doubts_of, fit_task, taken
     from hwloop_sim.calibrate.summary import advice, table, told
 
-    for text in (*doubts_of(task), *advice(cells_of(task), task.cell)):
+    lines = taken(task)
+    several = [] if lines and len(task.paths) > 1 else advice(cells_of(task), task.cell)
+    for text in [*doubts_of(task), *lines, *several]:
         say(text, err=True)
     if len(named) == 1:
         return fit_task(replace(task, model=named[0]))

@@ -16,6 +16,7 @@ from hwloop_sim.calibrate.one_transistor.calibrate import SWEEPS
 from hwloop_sim.calibrate.operations.calibrate import OPERATIONS
 from hwloop_sim.calibrate.provenance import origin_of_data
 from hwloop_sim.calibrate.trains.calibrate import TRAINS
+from hwloop_sim.calibrate.trains.data import load_trains
 from hwloop_sim.calibrate.trains.pulse_table import TABLE
 
 METHODS: Sequence[CalibrationMethod] = (TRAINS, OPERATIONS, SWEEPS, TABLE)
@@ -118,6 +119,15 @@ def doubts_of(task: Task) -> list[str]:
                 f" {low_conductance_s:g} to {high_conductance_s:g} S: is a unit off by a thousand?"
             )
     return found
+
+
+def taken(task: Task) -> list[str]:
+    """Return what was taken for a cell and for a cycle in files of trains; nothing of others."""
+    try:
+        _check_files(task.paths)
+        return load_trains(task.paths, cell=task.cell, mixed=True).taken()
+    except HwloopError:
+        return []
 
 
 def method_of(task: Task) -> CalibrationMethod:

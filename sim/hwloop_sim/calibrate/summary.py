@@ -58,8 +58,9 @@ def advice(cells: int, cell: int | None) -> list[str]:
     if cells < 2 or cell is not None:
         return []
     return [
-        f"{cells} cells, which share their parameters: --cell N, 0 to {cells - 1}, takes one,"
-        " --spread fits each for a population"
+        f"{cells} cells: step_response and soft_bounds are fitted with the spread between them,"
+        f" other models share their parameters; --cell N, 0 to {cells - 1}, takes one, --spread"
+        " fits each"
     ]
 
 

@@ -4,9 +4,12 @@ x is the state, 0 at ``low_conductance_s`` and 1 at ``high_conductance_s``, line
 A pulse does x ← x + f m(x) + s(x) e, where m and s are given at a few knots and are straight
 between them, and hold beyond the outermost; e is normal of variance 1 with correlation ρ from one
 pulse of a cell to its next; f is lognormal of median 1, one draw for a cell, times one for each
-train, which begins where a cell's direction changes. A train that begins near ``begin`` keeps its
-distance from the mean train: m and s are those at x − δ, where δ = x_0 − begin, at most
-``begin_spread`` either way. Skewness γ turns e into a shifted gamma deviate of the same variance.
+train, which begins where a cell's direction changes. With age it is times g(n) after n trains of
+its direction: ln g is straight against ln(1 + n) between the knots, and held beyond the last, with
+an event. A train counts as the part of the measured range that it moved the cell through, at most
+1. A train that begins near ``begin`` keeps its distance from the mean train: m and s are those at
+x − δ, where δ = x_0 − begin, at most ``begin_spread`` either way. Skewness γ turns e into a shifted
+gamma deviate of the same variance.
 Source: the mean and the scatter against G of lookup tables, S. Agarwal et al., IJCNN 2016,
 doi:10.1109/IJCNN.2016.7727298, in a form of few parameters; correlation and spread of trains are
 what such tables leave out. Valid for the two pulses that it is given for and between the two ends,
@@ -32,6 +35,7 @@ from hwloop_sim.cells.device import Device, DeviceKind
 from hwloop_sim.cells.known_pulses import SAME, KnownPulse, refuse_unknown
 from hwloop_sim.cells.variability import InitialState, draw_initial
 
+_Speed = Annotated[Number, Field(gt=0, le=1e3)]
 _State = Annotated[Number, Field(ge=-0.5, le=1.5)]
 
 
@@ -41,7 +45,8 @@ class StepCurve(KnownPulse):
     ``step``, ``scatter``: of x, at each knot. ``correlation``: ρ of successive deviations.
     ``skewness``: of a deviation. ``begin``: mean state where the measured trains began;
     ``begin_spread``: the largest δ. ``cell_spread``, ``train_spread``: deviation of ln f from cell
-    to cell, from train to train.
+    to cell, from train to train. ``age_trains``, ``age_speed``: n and g at the knots.
+    ``trains_before``: n of a cell that is made.
     """
 
     at: Annotated[tuple[_State, ...], Field(min_length=1, max_length=100)]
@@ -53,6 +58,18 @@ class StepCurve(KnownPulse):
     train_spread: Annotated[Number, Field(ge=0, le=2)] = 0.0
     begin: _State = 0.0
     begin_spread: Fraction = 0.0
+    age_trains: Annotated[tuple[Number, ...], Field(max_length=100)] = ()
+    age_speed: tuple[_Speed, ...] = ()
+    trains_before: Annotated[Number, Field(ge=0)] = 0.0
+
+    @model_validator(mode="after")
+    def _ages(self) -> StepCurve:
+        ages = self.age_trains
+        if any(b <= a for a, b in zip((-1.0, *ages), ages, strict=False)) or 0 < len(ages) < 2:
+            raise ValueError(f"age_trains {list(ages)} must rise from 0 or more, two or more")
+        if len(self.age_speed) != len(ages):
+            raise ValueError(f"age_speed has {len(self.age_speed)} values: expected {len(ages)}")
+        return self
 
     @model_validator(mode="after")
     def _knots(self) -> StepCurve:
@@ -63,6 +80,18 @@ class StepCurve(KnownPulse):
             if len(values) != len(self.at) and (name == "step" or values):
                 raise ValueError(f"{name} has {len(values)} values: expected {len(self.at)}")
         return self
+
+    def aged(self, trains: FloatArray) -> FloatArray:
+        """Return g, the factor of the speed after so many trains."""
+        if not self.age_trains:
+            return np.ones(trains.shape)
+        knots = np.log1p(self.age_trains)
+        return np.asarray(np.exp(np.interp(np.log1p(trains), knots, np.log(self.age_speed))))
+
+    def share_of_train(self, moved: FloatArray) -> FloatArray:
+        """Return the part of a measured train that has moved a cell by so much of its state."""
+        reach = self.at[-1] - self.at[0]
+        return np.clip(np.abs(moved) / reach, 0.0, 1.0) if reach > 0 else np.ones(moved.shape)
 
 
 class StepResponseSettings(Settings):
@@ -146,6 +175,9 @@ class StepResponse(Device):
         self._state = np.clip(settings.state(begin_conductance_s), 0.0, 1.0)
         self._cell = [_factors(curve.cell_spread, rng.normal(size=shape)) for curve in self._curves]
         self._train = np.ones(shape)
+        self._had = [np.full(shape, curve.trains_before) for curve in self._curves]
+        self._begun = self._state.copy()
+        self._told_age = False
         self._offset = np.zeros(shape)
         self._direction = np.full(shape, -1)
         self._deviation = np.zeros(shape)
@@ -185,6 +217,10 @@ class StepResponse(Device):
         self._state = state
         self._note(held)
 
+    def have_had(self, trains: FloatArray) -> None:
+        """Set how many trains of every direction each cell has had, broadcastable to the cells."""
+        self._had = [np.array(np.broadcast_to(trains, had.shape), float) for had in self._had]
+
     @override
     def take_events(self) -> list[Event]:
         events, self._events = self._events, []
@@ -196,11 +232,37 @@ class StepResponse(Device):
         count = int(new.sum())
         if count:
             curve = self._curves[index]
-            self._train[new] = _factors(curve.train_spread, self._rng.normal(size=count))
+            self._count_trains(new)
+            self._note_age(index, new)
+            drawn = _factors(curve.train_spread, self._rng.normal(size=count))
+            self._train[new] = drawn * curve.aged(self._had[index][new])
             begun = self._state[new] - curve.begin
             self._offset[new] = np.clip(begun, -curve.begin_spread, curve.begin_spread)
             self._deviation[new] = self._rng.normal(size=count)
             self._direction[new] = index
+
+    def _count_trains(self, ended: BoolArray) -> None:
+        """Count the trains that have ended, of cells whose direction changes."""
+        moved = self._state - self._begun
+        for number, curve in enumerate(self._curves):
+            mine = ended & (self._direction == number)
+            self._had[number][mine] += curve.share_of_train(moved[mine])
+        self._begun[ended] = self._state[ended]
+
+    def _note_age(self, index: int, begun: BoolArray) -> None:
+        curve = self._curves[index]
+        if self._told_age or not curve.age_trains:
+            return
+        if (older := int((self._had[index][begun] > curve.age_trains[-1] + 0.5).sum())) > 0:
+            self._told_age = True
+            cells = "cell has" if older == 1 else "cells have"
+            self._events.append(
+                Event(
+                    "warning",
+                    f"{older} {cells} had more than the {curve.age_trains[-1]:.6g} trains of"
+                    f" {curve.amplitude_v:g} V for which ageing is known: their speed is held",
+                )
+            )
 
     def _walk(self, index: int, mask: BoolArray, count: int) -> tuple[FloatArray, BoolArray]:
         curve = self._curves[index]

@@ -247,7 +247,7 @@ def test_what_cannot_be_calibrated_is_refused_in_one_line(
     text.write_text("no HDF5")
     for paths, model, words in (
         ([source], "vteam", "'vteam' cannot be fitted to trains"),
-        ([mixed], "soft_bounds", "holds trains of 3 cells"),
+        ([mixed], "pulse_response", "holds trains of 3 cells"),
         ([one_way], "soft_bounds", "none lowers the conductance"),
         ([torn], "soft_bounds", "go against the others"),
         ([text], "soft_bounds", "has nothing measured in it"),

@@ -87,6 +87,32 @@ def test_a_cell_keeps_its_speed_and_a_train_has_its_own() -> None:
     assert np.mean(first[0] * second) == pytest.approx(0.09, abs=0.01)
 
 
+def test_a_cell_ages_by_the_trains_it_has_had_and_beyond_the_last_known_it_is_held() -> None:
+    ages = {"at": [0.0, 1.0], "step": [0.1, 0.1], "age_trains": [0, 3], "age_speed": [1.0, 0.25]}
+    cell = made((1, 1), initial=1e-6, up={**UP, **ages}, down={**DOWN, "at": [0.0], "step": [-1]})
+    steps = []
+    for train in range(6):
+        path = states(cell, 40 if train < 5 else 1)
+        steps.append(float(path[1].item() - path[0].item()))
+        states(cell, 1, -1.0)
+    # ln g is straight against ln(1 + n): after one full train half of the way from 1 to 1/4.
+    np.testing.assert_allclose(
+        steps, 0.1 * np.array([1, 0.5, 0.25 ** (np.log(3) / np.log(4)), 0.25, 0.25, 0.25])
+    )
+    (event,) = [one for one in cell.take_events() if "ageing" in one.message]
+    assert "more than the 3 trains" in event.message
+
+
+def test_a_train_that_moves_a_cell_little_ages_it_little() -> None:
+    ages = {"at": [0.0, 1.0], "step": [0.1, 0.1], "age_trains": [0, 1], "age_speed": [1.0, 0.5]}
+    cell = made((1, 1), initial=1e-6, up={**UP, **ages}, down={**DOWN, "at": [0.0], "step": [-1]})
+    states(cell, 5)  # half of the range
+    states(cell, 1, -1.0)
+    path = states(cell, 1)
+    expected = 0.1 * 0.5 ** (np.log(1.5) / np.log(2))
+    assert path[1].item() - path[0].item() == pytest.approx(expected)
+
+
 def test_a_train_that_begins_beside_the_mean_keeps_its_distance() -> None:
     curve = {**UP, "at": [0.0, 1.0], "step": [0.1, 0.0], "begin": 0.2, "begin_spread": 0.05}
     values_conductance_s = [[1.4e-6, 1.44e-6, 2.4e-6]]  # x 0.2, 0.22, 0.7

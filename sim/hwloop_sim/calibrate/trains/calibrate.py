@@ -27,6 +27,8 @@ FITTERS: Mapping[str, Fitter] = {
     "step_response": fit_step_response,
 }
 """Device model → function that fits it to trains."""
+_POPULATIONS = frozenset({"soft_bounds", "step_response"})
+"""Models that are fitted to cells that differ, with the spread between them."""
 _ONE_WAY = frozenset({"soft_bounds", "step_response"})
 
 
@@ -163,7 +165,7 @@ def calibrate_trains(task: Task) -> TrainCalibration:
             f" can: {', '.join(FITTERS)}",
             key="model",
         )
-    data = load_trains(task.paths, cell=task.cell)
+    data = load_trains(task.paths, cell=task.cell, mixed=task.model in _POPULATIONS)
     if task.model in _ONE_WAY:
         check_one_way(data, task.model, task.where)
     return calibrate_data(data, FITTERS[task.model], model=task.model, seed=task.seed)

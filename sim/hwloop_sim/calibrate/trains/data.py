@@ -1,12 +1,13 @@
-"""Trains that a calibration is made from: of one cell, one pulse in each direction."""
+"""Trains that a calibration is made from: of one cell or a population, one pulse each way."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hwloop.datasets.measurement import Measurement, check_unit, read_measurement
 from hwloop.errors import ConfigError
@@ -31,14 +32,57 @@ Pulse = tuple[float, float]
 """Amplitude, volts, and width, seconds."""
 
 
+@dataclass(frozen=True, order=True)
+class Owner:
+    """Cell that a train belongs to.
+
+    ``device``: as the file names it; all records are of one array. ``number``: of the cell in its
+    file. ``other``: counts cells of the same number in files that do not name their device.
+    """
+
+    device: str
+    number: int
+    other: int = 0
+
+    def beside(self, earlier: Sequence[Owner]) -> Owner:
+        """Return this cell as another one than those of earlier files with the same pulse.
+
+        A cell of a named device stays the same.
+        """
+        if self.device:
+            return self
+        same = [one.other for one in earlier if (one.device, one.number) == ("", self.number)]
+        return replace(self, other=1 + max(same, default=-1))
+
+
 @dataclass(frozen=True)
 class Direction:
-    """Trains of one pulse, siemens; ``rises``: whether the pulse raises the conductance."""
+    """Trains of one pulse, siemens, in the order in which they were measured.
+
+    ``rises``: whether the pulse raises the conductance. ``cell_numbers``: the cell of each train;
+    empty if there is one cell. ``earlier``: how many trains of this pulse the cell had had before;
+    empty if none is missing.
+    """
 
     amplitude_v: float
     width_s: float
     trains: Sequence[FloatArray]
     rises: bool
+    cell_numbers: Sequence[int] = ()
+    earlier: Sequence[int] = ()
+
+    @property
+    def cells(self) -> NDArray[np.intp]:
+        """Return the number of the cell of each train, (trains,)."""
+        return np.array(self.cell_numbers or [0] * len(self.trains), dtype=np.intp)
+
+    @property
+    def cycles(self) -> NDArray[np.intp]:
+        """Return how many trains of this pulse each cell had had before each train, (trains,)."""
+        if self.earlier:
+            return np.array(self.earlier, dtype=np.intp)
+        cells = self.cells
+        return np.array([np.sum(cells[:i] == one) for i, one in enumerate(cells)], dtype=np.intp)
 
     @property
     def pulse(self) -> dict[str, float]:
@@ -46,15 +90,26 @@ class Direction:
         return {"amplitude_v": self.amplitude_v, "width_s": self.width_s}
 
     def half(self, which: int) -> Direction:
-        """Return every second train, so that drift of the device affects both halves alike.
+        """Return the trains of every second cell; of one cell, every second train.
 
-        Of a lone train, the first two thirds and the last.
+        Drift of the device then affects both halves alike. Of a lone train, the first two thirds
+        and the last.
         """
-        trains = self.trains[which::2]
         if self.lone:
             cut = 2 * len(self.trains[0]) // 3
-            trains = [self.trains[0][cut:] if which else self.trains[0][:cut]]
-        return Direction(self.amplitude_v, self.width_s, trains, self.rises)
+            part = self.trains[0][cut:] if which else self.trains[0][:cut]
+            return replace(self, trains=[part])
+        known, ranks = np.unique(self.cells, return_inverse=True)
+        rank = ranks if known.size > 1 else np.arange(len(self.trains))
+        chosen = np.flatnonzero(rank % 2 == which)
+        return Direction(
+            self.amplitude_v,
+            self.width_s,
+            [self.trains[i] for i in chosen.tolist()],
+            self.rises,
+            self.cells[chosen].tolist(),
+            self.cycles[chosen].tolist(),
+        )
 
     @property
     def lone(self) -> bool:
@@ -72,12 +127,38 @@ class Direction:
 
 @dataclass(frozen=True)
 class TrainData:
-    """Trains of one or both directions."""
+    """Trains of one or both directions.
+
+    ``apart``: whether files of the same pulse, which name no device, were taken as different cells.
+    """
 
     directions: Sequence[Direction]
+    apart: bool = False
+
+    @property
+    def cells(self) -> int:
+        """Return the number of different cells."""
+        return int(np.unique(np.concatenate([one.cells for one in self.directions])).size)
+
+    def taken(self) -> list[str]:
+        """Return what was taken for a cell and for a cycle, for the user."""
+        counts = [np.unique(one.cells, return_counts=True)[1] for one in self.directions]
+        least, most = min(int(one.min()) for one in counts), max(int(one.max()) for one in counts)
+        cycles = f"{least}" if least == most else f"{least} to {most}"
+        cycled = ", in the order of the file, taken for its cycles"
+        lines = [
+            f"{self.cells} {'cell' if self.cells == 1 else 'cells'}, each with {cycles}"
+            f" {'train' if most == 1 else 'trains'} of a pulse{cycled if most > 1 else ''}"
+        ]
+        if self.apart:
+            lines.append(
+                "files with the same pulse name no device, so each is taken for a cell of its own;"
+                " for cycles of one cell: hwloop import … --set device=NAME"
+            )
+        return lines
 
     def half(self, which: int) -> TrainData:
-        """Return every second train of each direction."""
+        """Return the trains of every second cell; of one cell, every second of each direction."""
         return TrainData([direction.half(which) for direction in self.directions])
 
     @property
@@ -99,9 +180,12 @@ def load_trains(paths: Sequence[Path], *, cell: int | None, mixed: bool = False)
     ways under one pulse, too few trains.
     """
     found: dict[Pulse, list[FloatArray]] = {}
+    owners: dict[Pulse, list[Owner]] = {}
     for path in paths:
-        for pulse, train in _trains_of(path, cell, mixed=mixed):
+        taken = {pulse: list(of) for pulse, of in owners.items()}
+        for pulse, own, train in _trains_of(path, cell, mixed=mixed):
             found.setdefault(pulse, []).append(train)
+            owners.setdefault(pulse, []).append(own.beside(taken.get(pulse, ())))
     where = ", ".join(map(str, paths))
     if not found:
         raise ConfigError(
@@ -110,12 +194,22 @@ def load_trains(paths: Sequence[Path], *, cell: int | None, mixed: bool = False)
         )
     for trains in found.values():
         check_unit(np.concatenate(trains), where)
-    directions = [_direction(where, pulse, trains) for pulse, trains in found.items()]
+    every = sorted({own for of in owners.values() for own in of})
+    directions = [
+        replace(
+            _direction(where, pulse, trains),
+            cell_numbers=[every.index(own) for own in owners[pulse]],
+        )
+        for pulse, trains in found.items()
+    ]
     _check(where, directions)
-    return TrainData(sorted(directions, key=lambda one: not one.rises))
+    apart = any(own.other for own in every)
+    return TrainData(sorted(directions, key=lambda one: not one.rises), apart)
 
 
-def _trains_of(path: Path, cell: int | None, *, mixed: bool) -> Iterator[tuple[Pulse, FloatArray]]:
+def _trains_of(
+    path: Path, cell: int | None, *, mixed: bool
+) -> Iterator[tuple[Pulse, Owner, FloatArray]]:
     if not path.is_file():
         raise ConfigError("there is no such file", file=str(path))
     if is_dataset(path):
@@ -127,7 +221,7 @@ def _trains_of(path: Path, cell: int | None, *, mixed: bool) -> Iterator[tuple[P
 
 def _of_dataset(
     path: Path, data: Measurement, cell: int | None, *, mixed: bool
-) -> Iterator[tuple[Pulse, FloatArray]]:
+) -> Iterator[tuple[Pulse, Owner, FloatArray]]:
     if data.kind != "trains":
         raise ConfigError(f"holds {data.kind}: expected trains", file=str(path))
     columns = data.columns
@@ -156,12 +250,13 @@ def _of_dataset(
                 file=str(path),
             )
         pulse = (float(columns["amplitude_v"][rows][0]), float(columns["width_s"][rows][0]))
-        yield pulse, columns["conductance_s"][rows]
+        own = Owner(data.device, int(columns["cell"][rows][0]))
+        yield pulse, own, columns["conductance_s"][rows]
 
 
 def _of_history(
     path: Path, history: History, cell: int | None, *, mixed: bool
-) -> Iterator[tuple[Pulse, FloatArray]]:
+) -> Iterator[tuple[Pulse, Owner, FloatArray]]:
     """Yield sequences of equal single pulses, each followed by a read.
 
     Half-select stress in between is left out: models of trains do not describe its effect.
@@ -179,7 +274,7 @@ def _of_history(
     for index in range(cells) if cell is None else (cell,):
         for pulse, train in trains_of_cell(selected.of_cells([index])):
             if len(train) >= _MIN_VALUES:
-                yield pulse, train
+                yield pulse, Owner("array", index), train
 
 
 def trains_of_cell(history: History) -> Iterator[tuple[Pulse, FloatArray]]:

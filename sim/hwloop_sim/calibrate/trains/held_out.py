@@ -14,6 +14,7 @@ from hwloop.types import FloatArray
 from hwloop_sim.calibrate.distribution import REPEATS, Distribution
 from hwloop_sim.calibrate.result import Fit
 from hwloop_sim.calibrate.trains.data import Direction
+from hwloop_sim.devices.step_response import StepResponse
 
 
 @dataclass(frozen=True)
@@ -133,6 +134,8 @@ def _emulated(
     shape = (REPEATS, 1, len(direction.trains))
     device = kind.make(kind.settings.parse(dict(settings)), shape, rng)
     first_conductance_s = np.array([train[0] for train in direction.trains])
+    if isinstance(device, StepResponse):
+        device.have_had(direction.cycles.astype(np.float64))
     device.set_conductance(np.broadcast_to(first_conductance_s, shape))
     pulse = PulseMap(np.full(shape[1:], direction.amplitude_v), direction.width_s)
     path = [device.conductance_s[:, 0, :]]

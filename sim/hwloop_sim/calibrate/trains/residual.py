@@ -27,8 +27,9 @@ class Residual:
     """Statistics of the residuals of one direction.
 
     ``scatter``, ``scatter_error``: at the knots, with one standard error. ``noise``: standard
-    deviation of a read, with its error. ``train_spread``: of ln f, the speed of a train. ``begin``,
-    ``begin_spread``: of the trains, if they keep their distance from the mean path.
+    deviation of a read, with its error. ``train_spread``, ``cell_spread``: of ln f, the speed of a
+    train, from train to train and from cell to cell. ``begin``, ``begin_spread``: of the trains, if
+    they keep their distance from the mean path.
     """
 
     scatter: FloatArray
@@ -36,6 +37,7 @@ class Residual:
     correlation: float
     skewness: float
     train_spread: float
+    cell_spread: float
     begin: float
     begin_spread: float
     noise: float
@@ -59,16 +61,23 @@ class Placed:
     path_deviation: float
 
 
-def place(trains: Sequence[FloatArray], knots: FloatArray, steps: FloatArray, walk: Walk) -> Placed:
+def place(
+    trains: Sequence[FloatArray],
+    knots: FloatArray,
+    steps: FloatArray,
+    walk: Walk,
+    factors: FloatArray,
+) -> Placed:
     """Place trains on the mean path or at a constant distance from it, whichever is likelier.
 
-    ``trains``: (pulses + 1,) states each, NaN where nothing was read.
+    ``trains``: (pulses + 1,) states each, NaN where nothing was read. ``factors``: of the mean
+    step of each train, by its age, (trains,).
     """
     path = walk(2 * max(map(len, trains)))
     found, begin = Trains.along(trains, path), None
-    pieces = _left(trains, knots, steps, found.offsets)
+    pieces = _left(trains, knots, steps, found.offsets, factors)
     beside = Trains.beside(trains, path)
-    others = _left(trains, knots, steps, beside.offsets)
+    others = _left(trains, knots, steps, beside.offsets, factors)
     (spread,) = spreads([pieces])
     if sum(one.cost(spread.values)[0] for one in others) < spread.cost:
         (other,) = spreads([others])
@@ -100,6 +109,7 @@ def _residual(placed: Placed, found: Spreads) -> Residual:
         correlation=found.correlation,
         skewness=_skewness(every, float(np.mean(np.square(found.scatter)))),
         train_spread=spread,
+        cell_spread=0.0,
         begin=placed.begin or 0.0,
         begin_spread=float(np.abs(placed.trains.offsets).max()),
         noise=found.noise,
@@ -111,7 +121,11 @@ def _residual(placed: Placed, found: Spreads) -> Residual:
 
 
 def _left(
-    trains: Sequence[FloatArray], knots: FloatArray, steps: FloatArray, offsets: FloatArray
+    trains: Sequence[FloatArray],
+    knots: FloatArray,
+    steps: FloatArray,
+    offsets: FloatArray,
+    factors: FloatArray,
 ) -> list[TrainSteps]:
     """Return the residuals of the steps in the longest part of each train without a gap."""
     pieces: list[TrainSteps] = []
@@ -119,16 +133,16 @@ def _left(
     count = sum(len(train) - 1 for train in trains)
     freedom = np.sqrt(count / max(count - knots.size, 1))
     slopes = np.diff(steps) / np.diff(knots) if knots.size > 1 else np.zeros(1)
-    for train, offset in zip(trains, offsets, strict=True):
+    for train, offset, factor in zip(trains, offsets, factors, strict=True):
         stretch = _longest_stretch(train) - offset
         if stretch.size < _SHORTEST:
             continue
         starts = stretch[:-1]
-        mean = np.interp(starts, knots, steps)
+        mean = factor * np.interp(starts, knots, steps)
         hats = np.array([np.interp(starts, knots, row) for row in np.eye(knots.size)])
         place = np.searchsorted(knots, starts)
         inside = (place > 0) & (place < knots.size)
-        slope = np.where(inside, slopes[np.clip(place - 1, 0, slopes.size - 1)], 0.0)
+        slope = factor * np.where(inside, slopes[np.clip(place - 1, 0, slopes.size - 1)], 0.0)
         pieces += TrainSteps.cut(freedom * (np.diff(stretch) - mean), hats, mean, slope)
     return pieces
 

@@ -6,15 +6,18 @@ of a Kalman filter whose predicted distribution is replaced by the normal one of
 variance where the bounds cut it (assumed-density filtering; P. S. Maybeck, Stochastic Models,
 Estimation, and Control 2, ch. 12 (1982)). Uncertainties are from the inverse Hessian, or from the
 slopes of single trains (H. White, Econometrica 50, 1 (1982)) if these are larger. Valid while most
-of the trains are further from the bounds than the scatter of a pulse.
+of the trains are further from the bounds than the scatter of a pulse. Of several cells, each has ν
+of its own, with the bounds of all: ln ν of each from its trains, then everything else with these,
+twice; the variance of ln ν is that between cells less that of the estimates.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hwloop.errors import ConfigError, NotConverged
 from hwloop.types import FloatArray
@@ -25,6 +28,7 @@ from hwloop_sim.calibrate.covariance import (
     with_weak_prior,
 )
 from hwloop_sim.calibrate.result import Fit
+from hwloop_sim.calibrate.trains.cell_spreads import CellSpread, cell_spread, with_spread
 from hwloop_sim.calibrate.trains.data import TrainData
 from hwloop_sim.cells.known_pulses import KnownPulse
 
@@ -39,17 +43,24 @@ _NAMES = (
 _FLOOR = np.log(1e-5)  # scatter and noise below this share of the range count as 0
 _NU = (np.log(0.2), np.log(1e5))
 _AT_END = 1e-6
+_TURNS = 2
+"""Times that ν of the cells and all that they share are fitted in turn."""
 _FAR = 6.0  # standard deviations from a bound beyond which it has no effect
 
 
 @dataclass(frozen=True)
 class _Problem:
-    """Trains scaled to the measured range, (trains, values), NaN after their ends."""
+    """Trains scaled to the measured range, (trains, values), NaN after their ends.
+
+    ``own_up``, ``own_down``: ln ν of the cell of each train less that of all, (trains,).
+    """
 
     up: FloatArray
     down: FloatArray
     low_conductance_s: float
     span_conductance_s: float
+    own_up: FloatArray
+    own_down: FloatArray
 
     @property
     def ends(self) -> list[tuple[float, float]]:
@@ -84,11 +95,11 @@ class _Problem:
         # A train is clipped at the bound that it approaches. The bound that it leaves affects its
         # first pulses at most; clipping there would overstate what they tell about it.
         ways = (
-            (self.up, (-np.inf, high), high, theta[2]),
-            (self.down, (low, np.inf), low, theta[3]),
+            (self.up, (-np.inf, high), high, theta[2] + self.own_up),
+            (self.down, (low, np.inf), low, theta[3] + self.own_down),
         )
         return [
-            _filtered(trains, ends, bound, float(np.exp(-np.exp(-nu))), scatter, noise)
+            _filtered(trains, ends, bound, np.exp(-np.exp(-nu)), scatter, noise)
             for trains, ends, bound, nu in ways
         ]
 
@@ -97,11 +108,14 @@ def _filtered(
     trains: FloatArray,
     ends: tuple[float, float],
     bound: float,
-    left: float,
+    left: FloatArray,
     scatter: float,
     noise: float,
 ) -> tuple[FloatArray, FloatArray]:
-    """Return standardised innovations and their variances, (trains, values − 1)."""
+    """Return standardised innovations and their variances, (trains, values − 1).
+
+    ``left``: part of the distance to the bound that a pulse leaves, (trains,).
+    """
     mean = trains[:, 0]
     variance = np.full(mean.shape, noise**2)
     innovations, variances = [], []
@@ -158,10 +172,36 @@ def fit_soft_bounds(data: TrainData) -> Fit:
         (down.padded_conductance_s - low_conductance_s) / span_conductance_s,
         low_conductance_s,
         span_conductance_s,
+        np.zeros(len(up.trains)),
+        np.zeros(len(down.trains)),
     )
     theta = _minimum(problem)
+    spreads: list[CellSpread] = []
+    if data.cells > 1:
+        for _ in range(_TURNS):
+            spreads = _of_cells(problem, theta, [up.cells, down.cells])
+            problem = replace(problem, own_up=spreads[0].own, own_down=spreads[1].own)
+            theta = _minimum(problem, start=theta)
     every = _covariance(problem, theta)
-    return _as_fit(problem, theta, every, {"up": up.pulse, "down": down.pulse})
+    for place, one in enumerate(spreads, start=2):
+        every[place, place] += one.sigma**2 / one.cells
+    fit = _as_fit(problem, theta, every, {"up": up.pulse, "down": down.pulse})
+    return with_spread(fit, spreads, [up.cells, down.cells]) if spreads else fit
+
+
+def _of_cells(
+    problem: _Problem, theta: FloatArray, cells: Sequence[NDArray[np.intp]]
+) -> list[CellSpread]:
+    """Estimate ln ν of each cell by itself, with everything else as it is, in both directions."""
+    up = len(problem.up)
+
+    def of_up(own: FloatArray) -> FloatArray:
+        return replace(problem, own_up=own).losses(theta)[:up]
+
+    def of_down(own: FloatArray) -> FloatArray:
+        return replace(problem, own_down=own).losses(theta)[up:]
+
+    return [cell_spread(losses, of) for losses, of in zip((of_up, of_down), cells, strict=True)]
 
 
 def _start(problem: _Problem) -> FloatArray:
@@ -177,11 +217,12 @@ def _start(problem: _Problem) -> FloatArray:
     return np.array([-0.02, 1.02, *nu, scatter, scatter - 1])
 
 
-def _minimum(problem: _Problem) -> FloatArray:
+def _minimum(problem: _Problem, start: FloatArray | None = None) -> FloatArray:
     from scipy.optimize import minimize
 
     ends = problem.ends
-    start = np.clip(_start(problem), [low for low, _ in ends], [high for _, high in ends])
+    begin = _start(problem) if start is None else start
+    start = np.clip(begin, [low for low, _ in ends], [high for _, high in ends])
     found = minimize(problem.loss, start, method="L-BFGS-B", bounds=ends, options={"maxiter": 500})
     # Status 2: the line search ended at the accuracy of numerical gradients; the Hessian judges.
     if not np.isfinite(found.fun) or found.status == 1:

@@ -1,14 +1,16 @@
 """Fit of ``step_response``: mean step against the state, scatter, memory, spread of trains.
 
-Three parts, each from the residuals of the part before:
+Four parts, each from the residuals of the part before:
 
 1. The mean step at the knots, by least squares of the path that it makes against the mean measured
 path. Steps against single readings would be biased towards their mean by read noise.
 
-2. Whether trains follow that path, each from where it begins, or keep the distance from it at which
+2. How the speed of trains changes with the cycles of a cell (``population``).
+
+3. Whether trains follow that path, each from where it begins, or keep the distance from it at which
 they begin: whichever is likelier.
 
-3. Residuals of the steps, by maximum likelihood: scatter at the knots, its memory, differences in
+4. Residuals of the steps, by maximum likelihood: scatter at the knots, its memory, differences in
 speed of trains, and read noise, together (``train_likelihood``).
 """
 
@@ -25,7 +27,14 @@ from hwloop.errors import NotConverged
 from hwloop.types import FloatArray
 from hwloop_sim.calibrate.result import Fit
 from hwloop_sim.calibrate.trains.data import Direction, TrainData
-from hwloop_sim.calibrate.trains.residual import Residual, place, placed_speeds, residuals
+from hwloop_sim.calibrate.trains.population import LEAST_CYCLES, Ageing, ageing, components
+from hwloop_sim.calibrate.trains.residual import (
+    Placed,
+    Residual,
+    place,
+    placed_speeds,
+    residuals,
+)
 from hwloop_sim.devices.step_response import StepResponseSettings
 
 _MARGIN = 0.02
@@ -35,13 +44,17 @@ _DECADE = 10.0
 _CLOSEST = 0.02
 """Share of the range of a direction below which two knots are merged."""
 _UNEVEN = 1.2
-"""Ratio of longest to shortest train above which trains were stopped at a state."""
+"""Ratio of longest to shortest train above which trains were stopped at a state.
+
+Also that of speeds of one age to another, above which the mean of all trains is no train's path."""
 _RUNS = 10
 """Weight of bends per standard deviation of a noisy mean path."""
 _SMOOTH = 3e-3
 """Weight of a bend of ln m from knot to knot, relative to a deviation of the path."""
 
 
+_OPTIONAL = ("correlation", "skewness", "train_spread", "cell_spread", "begin", "begin_spread")
+"""Settings that are left out where they are 0."""
 _LEAST_FOR_ERRORS = 3
 """Fewest trains whose scatter gives the error of their mean."""
 
@@ -92,22 +105,18 @@ def fit_step_response(
         "scale": scale,
     }
     names = ["up" if one.rises else "down" for one in data.directions]
-    paths, placed = [], []
-    for name, one in zip(names, data.directions, strict=True):
-        trains = [axis.state(train) for train in one.trains]
-        sign = 1.0 if one.rises else -1.0
-        path = _mean_path(trains, name, sign=sign)
-        if max(map(len, trains)) > _UNEVEN * min(map(len, trains)):
-            path = _along_all(trains, path, sign)
-        paths.append(path)
-        placed.append(place(trains, path.knots, path.steps, path.walk))
-    found = residuals(placed)
+    ways = [
+        _way([axis.state(train) for train in one.trains], one, name)
+        for name, one in zip(names, data.directions, strict=True)
+    ]
+    found = residuals([way.placed for way in ways])
     uncertainty: dict[str, float] = {}
     messages: list[str] = []
-    for name, one, path, left in zip(names, data.directions, paths, found, strict=True):
-        settings[name] = _settings(one, path, left)
-        uncertainty |= _uncertainty(name, path, left)
-        messages += [f"{name}: {line}" for line in left.messages]
+    for name, one, way, left in zip(names, data.directions, ways, found, strict=True):
+        parted = _parted(one, way, left)
+        settings[name] = _settings(one, way, parted)
+        uncertainty |= _uncertainty(name, way, parted)
+        messages += [f"{name}: {line}" for line in parted.messages]
     noise, error = found[0].noise, found[0].noise_error
     span = float(np.log(ends[1] / ends[0])) if logarithmic else ends[1] - ends[0]
     uncertainty["read_noise" if logarithmic else "read_noise_conductance_s"] = error * span
@@ -124,6 +133,68 @@ def fit_step_response(
     )
 
 
+@dataclass(frozen=True)
+class _Way:
+    """Mean path of a direction, its ageing, and its trains placed on it."""
+
+    path: _Path
+    ageing: Ageing | None
+    placed: Placed
+
+    def aged(self, one: Direction) -> FloatArray:
+        """Return ln of the speed of each train by its age."""
+        return np.zeros(len(one.trains)) if self.ageing is None else self.ageing.at(one.cycles)
+
+
+def _way(trains: Sequence[FloatArray], one: Direction, name: str) -> _Way:
+    sign = 1.0 if one.rises else -1.0
+    path = _mean_path(trains, name, sign=sign)
+    uneven = max(map(len, trains)) > _UNEVEN * min(map(len, trains))
+    age = None if uneven else _ageing(trains, path, one)
+    if uneven or (age is not None and np.ptp(age.ln_speed) > np.log(_UNEVEN)):
+        path = _along_all(trains, path, sign)
+        age = _ageing(trains, path, one)
+    factors = np.ones(len(trains)) if age is None else np.exp(age.at(one.cycles))
+    return _Way(path, age, place(trains, path.knots, path.steps, path.walk, factors))
+
+
+def _ageing(trains: Sequence[FloatArray], path: _Path, one: Direction) -> Ageing | None:
+    if len(trains) < LEAST_CYCLES:
+        return None
+    speeds = placed_speeds(trains, path.walk(2 * max(map(len, trains))))
+    return ageing(np.log(speeds), one.cells, one.cycles)
+
+
+def _parted(one: Direction, way: _Way, left: Residual) -> Residual:
+    """Divide the spread of trains by cells, and put the words on it, and on ageing, first."""
+    words = list(left.messages)
+    if way.ageing is not None:
+        first, last = np.exp(way.ageing.ln_speed[[0, -1]])
+        words.insert(
+            0,
+            f"ageing: the speed goes from {first:.3g} to {last:.3g} over {one.cycles.max() + 1}"
+            " trains of a cell; beyond, it is held",
+        )
+    if "train_spread" not in left.uncertainty:
+        return replace(left, messages=words)
+    parts = components(
+        np.log(way.placed.trains.speeds) - way.aged(one),
+        one.cells,
+        spread=left.train_spread,
+        error=left.uncertainty["train_spread"],
+    )
+    errors = dict(zip(("cell_spread", "train_spread"), parts.errors, strict=True))
+    given = {name: error for name, error in errors.items() if error}
+    rest = {k: v for k, v in left.uncertainty.items() if k != "train_spread"}
+    return replace(
+        left,
+        cell_spread=parts.cell_spread,
+        train_spread=parts.train_spread,
+        uncertainty=rest | given,
+        messages=[*words, parts.words],
+    )
+
+
 def _ends(
     low_conductance_s: float, high_conductance_s: float, *, logarithmic: bool
 ) -> tuple[float, float]:
@@ -136,26 +207,33 @@ def _ends(
     ), high_conductance_s + margin_conductance_s
 
 
-def _settings(one: Direction, path: _Path, left: Residual) -> dict[str, Any]:
+def _settings(one: Direction, way: _Way, left: Residual) -> dict[str, Any]:
+    path = way.path
     found: dict[str, Any] = {
         **one.pulse,
         "at": _rounded(path.knots),
         "step": _rounded(path.steps),
         "scatter": _rounded(left.scatter),
     }
-    for name in ("correlation", "skewness", "train_spread", "begin", "begin_spread"):
+    for name in _OPTIONAL:
         if value := getattr(left, name):
             found[name] = float(f"{value:.4g}")
+    if way.ageing is not None:
+        found["age_trains"] = _rounded(way.ageing.cycles)
+        found["age_speed"] = _rounded(np.exp(way.ageing.ln_speed))
     return found
 
 
-def _uncertainty(name: str, path: _Path, left: Residual) -> dict[str, float]:
+def _uncertainty(name: str, way: _Way, left: Residual) -> dict[str, float]:
     """Return one standard error of each setting, by index where there are several.
 
     Settings that one or two trains do not determine are left out.
     """
-    found = {f"step[{place}]": float(error) for place, error in enumerate(path.errors)}
+    found = {f"step[{place}]": float(error) for place, error in enumerate(way.path.errors)}
     found |= {f"scatter[{place}]": float(e) for place, e in enumerate(left.scatter_error)}
+    if way.ageing is not None:
+        of_speed = np.exp(way.ageing.ln_speed) * way.ageing.errors
+        found |= {f"age_speed[{place}]": float(error) for place, error in enumerate(of_speed)}
     every = {**found, **left.uncertainty}
     return {f"{name}.{key}": value for key, value in every.items() if np.isfinite(value)}
 
