@@ -107,13 +107,13 @@ class _Line:
 class Components:
     """Standard deviations of ln speed between and within cells, with one standard error of each.
 
-    ``words``: what the data cannot tell, or what was taken for what.
+    ``summary``: what the data cannot tell, or what was taken for what.
     """
 
     cell_spread: float
     train_spread: float
     errors: tuple[float, float]
-    words: str
+    summary: str
 
 
 def components(
@@ -129,14 +129,14 @@ def components(
     if known == 1:
         return Components(0.0, spread, (0.0, error), "one cell: how cells differ is not determined")
     if known == trains:
-        words = (
+        summary = (
             f"one train of each of {known} cells: cell to cell and cycle to cycle cannot be told"
             f" apart, and all of it, {spread:.3g}, is given as cell_spread"
         )
-        return Components(spread, 0.0, (error, 0.0), words)
+        return Components(spread, 0.0, (error, 0.0), summary)
     if known < _LEAST_CELLS:
-        words = f"{known} cells: how cells differ is not determined; it is within train_spread"
-        return Components(0.0, spread, (0.0, error), words)
+        summary = f"{known} cells: how cells differ is not determined; it is within train_spread"
+        return Components(0.0, spread, (0.0, error), summary)
     means = np.array([ln_speeds[cells == one].mean() for one in numbers])
     within = sum(
         float(np.square(ln_speeds[cells == one] - m).sum())
@@ -149,8 +149,8 @@ def components(
     of_square = np.hypot(between * np.sqrt(2 / (known - 1)), within * np.sqrt(2 / (trains - known)))
     own = min(float(np.sqrt(square)), spread)
     rest = float(np.sqrt(max(spread**2 - own**2, 0.0)))
-    words = (
+    summary = (
         f"{known} cells, {counts.min()} to {counts.max()} trains each: ln speed differs by"
         f" {own:.3g} from cell to cell (cell_spread), {rest:.3g} from train to train"
     )
-    return Components(own, rest, (error_of_root(square, float(of_square / each)), error), words)
+    return Components(own, rest, (error_of_root(square, float(of_square / each)), error), summary)

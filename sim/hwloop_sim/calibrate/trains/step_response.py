@@ -167,16 +167,16 @@ def _ageing(trains: Sequence[FloatArray], path: _Path, one: Direction) -> Ageing
 
 def _parted(one: Direction, way: _Way, left: Residual) -> Residual:
     """Divide the spread of trains by cells, and put the words on it, and on ageing, first."""
-    words = list(left.messages)
+    messages = list(left.messages)
     if way.ageing is not None:
         first, last = np.exp(way.ageing.ln_speed[[0, -1]])
-        words.insert(
+        messages.insert(
             0,
             f"ageing: the speed goes from {first:.3g} to {last:.3g} over {one.cycles.max() + 1}"
             " trains of a cell; beyond, it is held",
         )
     if "train_spread" not in left.uncertainty:
-        return replace(left, messages=words)
+        return replace(left, messages=messages)
     parts = components(
         np.log(way.placed.trains.speeds) - way.aged(one),
         one.cells,
@@ -191,7 +191,7 @@ def _parted(one: Direction, way: _Way, left: Residual) -> Residual:
         cell_spread=parts.cell_spread,
         train_spread=parts.train_spread,
         uncertainty=rest | given,
-        messages=[*words, parts.words],
+        messages=[*messages, parts.summary],
     )
 
 

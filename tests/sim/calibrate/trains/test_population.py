@@ -61,13 +61,13 @@ def test_what_the_trains_cannot_tell_is_said() -> None:
     speeds = np.array([0.1, -0.2, 0.3, 0.0])
     alone = components(speeds, np.arange(4), spread=0.2, error=0.07)
     assert (alone.cell_spread, alone.train_spread) == (0.2, 0.0)
-    assert "cannot be told apart" in alone.words
+    assert "cannot be told apart" in alone.summary
     single = components(speeds, np.zeros(4, dtype=np.intp), spread=0.2, error=0.07)
     assert (single.cell_spread, single.train_spread) == (0.0, 0.2)
     two = components(speeds, np.array([0, 0, 1, 1]), spread=0.2, error=0.07)
     assert two.cell_spread == 0.0
     for one in (single, two):
-        assert "not determined" in one.words
+        assert "not determined" in one.summary
 
 
 @pytest.mark.slow
