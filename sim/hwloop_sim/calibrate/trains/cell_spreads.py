@@ -22,7 +22,7 @@ difference."""
 
 
 @dataclass(frozen=True)
-class CellSpread:
+class PulsesSpread:
     """Differences of ln ν between cells in one direction.
 
     ``own``: of the cell of each train, less their mean, (trains,). ``sigma``: standard deviation
@@ -35,7 +35,7 @@ class CellSpread:
     cells: int
 
 
-def cell_spread(losses: Losses, cells: NDArray[np.intp]) -> CellSpread:
+def cell_spread(losses: Losses, cells: NDArray[np.intp]) -> PulsesSpread:
     """Estimate ln ν of each cell from the loss of its trains alone.
 
     ``losses``: −ln of the likelihood of each train, given ln ν of its cell less that of all, both
@@ -58,16 +58,18 @@ def cell_spread(losses: Losses, cells: NDArray[np.intp]) -> CellSpread:
     variance = _BEND**2 / np.maximum(below - 2 * at + above, 1e-12)
     told = variance < 1.0
     if told.sum() < _LEAST_CELLS:
-        return CellSpread(np.zeros(cells.size), 0.0, 0.0, int(told.sum()))
+        return PulsesSpread(np.zeros(cells.size), 0.0, 0.0, int(told.sum()))
     centred = np.where(told, best - best[told].mean(), 0.0)
     seen = float(np.var(best[told], ddof=1))
     square = max(seen - float(variance[told].mean()), 0.0)
     count = int(told.sum())
     error = error_of_root(square, seen * float(np.sqrt(2 / (count - 1))))
-    return CellSpread(centred[place], float(np.sqrt(square)), error, count)
+    return PulsesSpread(centred[place], float(np.sqrt(square)), error, count)
 
 
-def with_spread(fit: Fit, spreads: Sequence[CellSpread], cells: Sequence[NDArray[np.intp]]) -> Fit:
+def with_spread(
+    fit: Fit, spreads: Sequence[PulsesSpread], cells: Sequence[NDArray[np.intp]]
+) -> Fit:
     """Add the spread of ν over the cells to a fit, and the words on what was taken as a cell."""
     settings, uncertainty = dict(fit.settings), dict(fit.uncertainty)
     messages, found = list(fit.messages), {}

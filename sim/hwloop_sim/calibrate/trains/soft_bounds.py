@@ -28,7 +28,7 @@ from hwloop_sim.calibrate.covariance import (
     with_weak_prior,
 )
 from hwloop_sim.calibrate.result import Fit
-from hwloop_sim.calibrate.trains.cell_spreads import CellSpread, cell_spread, with_spread
+from hwloop_sim.calibrate.trains.cell_spreads import PulsesSpread, cell_spread, with_spread
 from hwloop_sim.calibrate.trains.data import TrainData
 from hwloop_sim.cells.known_pulses import KnownPulse
 
@@ -176,7 +176,7 @@ def fit_soft_bounds(data: TrainData) -> Fit:
         np.zeros(len(down.trains)),
     )
     theta = _minimum(problem)
-    spreads: list[CellSpread] = []
+    spreads: list[PulsesSpread] = []
     if data.cells > 1:
         for _ in range(_TURNS):
             spreads = _of_cells(problem, theta, [up.cells, down.cells])
@@ -191,7 +191,7 @@ def fit_soft_bounds(data: TrainData) -> Fit:
 
 def _of_cells(
     problem: _Problem, theta: FloatArray, cells: Sequence[NDArray[np.intp]]
-) -> list[CellSpread]:
+) -> list[PulsesSpread]:
     """Estimate ln ν of each cell by itself, with everything else as it is, in both directions."""
     up = len(problem.up)
 
