@@ -80,10 +80,19 @@ def calibrate(
 
 def _best(task: Task, named: Sequence[str]) -> FittedCalibration:
     """Fit the model named, or the best of several, and print how they compare."""
+    from hwloop.errors import ConfigError
     from hwloop_sim.calibrate.rank import alike, rank
+    from hwloop_sim.calibrate.reads.calibrate import are_reads, calibrate_reads
     from hwloop_sim.calibrate.run import cells_of, doubts_of, fit_task, taken
     from hwloop_sim.calibrate.summary import advice, table, told
 
+    if are_reads(task.paths):
+        if named:
+            raise ConfigError(
+                "reads without pulses show noise and drift, no device model: leave it out",
+                key="model",
+            )
+        return calibrate_reads(task)
     lines = taken(task)
     several = [] if lines and len(task.paths) > 1 else advice(cells_of(task), task.cell)
     for text in [*doubts_of(task), *lines, *several]:

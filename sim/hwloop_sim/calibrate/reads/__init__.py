@@ -1,0 +1,1 @@
+"""Noise and drift from reads over time without pulses."""
