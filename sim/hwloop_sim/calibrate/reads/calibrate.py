@@ -37,7 +37,7 @@ _EVEN = 0.25
 
 
 @dataclass(frozen=True, eq=False)
-class CellReads:
+class AnalysedReads:
     """Reads of a cell, and what they show.
 
     ``time_s`` since the first read, ``conductance_s``: (reads,). ``nu``, ``nu_error``: exponent of
@@ -72,7 +72,7 @@ class CellReads:
 class ReadsCalibration(FittedCalibration):
     """Effects that reads show; no device model."""
 
-    series: Sequence[CellReads]
+    series: Sequence[AnalysedReads]
     effects: Sequence[FoundEffect]
     remarks: Sequence[str]
     model: str = "effects"
@@ -165,7 +165,7 @@ def calibrate_reads(task: Task) -> ReadsCalibration:
     return ReadsCalibration(series, effects, remarks)
 
 
-def _series(path: Path, cell: int | None) -> Iterator[CellReads]:
+def _series(path: Path, cell: int | None) -> Iterator[AnalysedReads]:
     columns = read_measurement(path).columns
     cells = np.unique(columns["cell"]) if cell is None else np.array([cell])
     for number in cells:
@@ -179,7 +179,7 @@ def _series(path: Path, cell: int | None) -> Iterator[CellReads]:
         yield _analysed(f"cell {number:g}", time_s - time_s[0], columns["conductance_s"][rows])
 
 
-def _analysed(name: str, time_s: FloatArray, conductance_s: FloatArray) -> CellReads:
+def _analysed(name: str, time_s: FloatArray, conductance_s: FloatArray) -> AnalysedReads:
     (nu,), _ = exponents(time_s, conductance_s[:, np.newaxis])
     age = np.log1p(time_s)
     age = age - age.mean()
@@ -198,7 +198,7 @@ def _analysed(name: str, time_s: FloatArray, conductance_s: FloatArray) -> CellR
     total = float(relative.var())
     clear = flicker is not None and flicker > _SURE * flicker_error
     white = max(total - (flicker if clear and flicker is not None else 0.0), 0.0)
-    return CellReads(
+    return AnalysedReads(
         name,
         time_s,
         conductance_s,
@@ -231,13 +231,13 @@ def _spectral(
     return variance, error, (float(frequency_hz[0]), float(frequency_hz[-1]))
 
 
-def _drifted_conductance_s(one: CellReads) -> FloatArray:
+def _drifted_conductance_s(one: AnalysedReads) -> FloatArray:
     nu = one.nu if one.drifts else 0.0
     age = np.log1p(one.time_s)
     return np.asarray(np.exp(np.log(one.conductance_s).mean() - nu * (age - age.mean())))
 
 
-def _drift(series: Sequence[CellReads]) -> Iterator[FoundEffect]:
+def _drift(series: Sequence[AnalysedReads]) -> Iterator[FoundEffect]:
     nu = np.array([one.nu for one in series])
     errors = np.array([one.nu_error for one in series])
     own = float(np.mean(np.square(errors)))
@@ -256,7 +256,7 @@ def _drift(series: Sequence[CellReads]) -> Iterator[FoundEffect]:
     yield FoundEffect(settings, uncertainty, f"{_cells(nu.size)} over {last_s:.4g} s")
 
 
-def _telegraph(series: Sequence[CellReads]) -> Iterator[FoundEffect]:
+def _telegraph(series: Sequence[AnalysedReads]) -> Iterator[FoundEffect]:
     found = [one.levels for one in series if one.levels is not None]
     if not found:
         return
@@ -275,7 +275,7 @@ def _telegraph(series: Sequence[CellReads]) -> Iterator[FoundEffect]:
     yield FoundEffect(settings, uncertainty, source)
 
 
-def _flicker(series: Sequence[CellReads]) -> Iterator[FoundEffect]:
+def _flicker(series: Sequence[AnalysedReads]) -> Iterator[FoundEffect]:
     clear = [one for one in series if one.flickers]
     if len(clear) * 2 <= len(series):
         return
@@ -291,7 +291,7 @@ def _flicker(series: Sequence[CellReads]) -> Iterator[FoundEffect]:
     )
 
 
-def _white(series: Sequence[CellReads]) -> Iterator[FoundEffect]:
+def _white(series: Sequence[AnalysedReads]) -> Iterator[FoundEffect]:
     fraction = float(np.sqrt(np.mean([one.white for one in series])))
     reads = sum(one.time_s.size for one in series)
     if fraction > 1e-9:

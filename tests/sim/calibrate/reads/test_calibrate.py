@@ -19,7 +19,7 @@ from hwloop_sim.calibration.file import Calibration, load_calibration
 from hwloop_sim.effects.flicker_noise import FlickerNoise, FlickerNoiseSettings
 
 READS = 4000
-TIME_S = 0.05 * np.arange(READS)
+TIME_S: FloatArray = 0.05 * np.arange(READS, dtype=np.float64)
 
 
 def dataset(path: Path, cells: list[FloatArray], time_s: FloatArray = TIME_S) -> Path:
