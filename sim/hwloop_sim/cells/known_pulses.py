@@ -47,8 +47,12 @@ class KnownPulse(Settings):
         return f"{format_quantity(self.amplitude_v, 'V')} and {format_quantity(self.width_s, 's')}"
 
 
+class UnknownPulse(Unsupported):
+    """A pulse that a model does not cover which knows the effect of single pulses alone."""
+
+
 def refuse_unknown(pulse: PulseMap, known: Sequence[KnownPulse], *, source: str) -> None:
-    """Raise :class:`Unsupported` where ``pulse`` is none of the known ones.
+    """Raise :class:`UnknownPulse` where ``pulse`` is none of the known ones.
 
     ``source``: beginning of the message, such as "soft_bounds: the response was given".
     """
@@ -87,4 +91,4 @@ def _among(amplitude_v: np.ndarray, known: Sequence[KnownPulse]) -> np.ndarray:
 
 def _refuse(source: str, known: Sequence[KnownPulse], asked: str) -> NoReturn:
     pulses = ", or ".join(str(one) for one in known)
-    raise Unsupported(f"{source} with pulses of {pulses}; it does not cover {asked}")
+    raise UnknownPulse(f"{source} with pulses of {pulses}; it does not cover {asked}")

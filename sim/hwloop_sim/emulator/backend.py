@@ -40,6 +40,7 @@ from hwloop_sim.cells.choice import DeviceChoice, make_cells
 from hwloop_sim.cells.composed import NonIdealDevice
 from hwloop_sim.cells.current_law import CellLawSettings
 from hwloop_sim.cells.effect import EffectChoice
+from hwloop_sim.cells.known_pulses import UnknownPulse
 from hwloop_sim.emulator.block_products import BlockProducts
 from hwloop_sim.emulator.limit_events import LimitEvents
 from hwloop_sim.emulator.lines import ArrayLines
@@ -164,13 +165,13 @@ class EmulatedArray(CrossbarBackend):
         check_shape(operation, self._description.shape)
         match operation:
             case PulseMap():
-                self._check_pulse(operation)
+                self._reached(operation)
             case PulsePair():
                 for pulse in operation.pulses:
-                    self._check_pulse(pulse)
+                    self._reached(pulse)
             case Ramp():
                 for pulse in operation.pulses():
-                    self._check_pulse(pulse)
+                    self._reached(pulse)
             case VectorBatch() | BlockBatch():  # the converters are alike on both sides
                 self._readout.check(operation.voltage_v)
 
@@ -225,7 +226,7 @@ class EmulatedArray(CrossbarBackend):
             for stress in self._lines.stresses(self._cells, pulse):
                 self._cells.pulse(stress)
         else:
-            self._cells.pulse(self._applied(pulse))
+            self._cells.pulse(self._reached(pulse))
         # A cell that a pulse has turned on meets the compliance before its pulse ends.
         _mark(flags, self._pulse_limits.limited(self._cells, pulse))
 
@@ -317,8 +318,12 @@ class EmulatedArray(CrossbarBackend):
         self.check(operation)
         self._elapse(self.duration_s(operation))
 
-    def _check_pulse(self, pulse: PulseMap) -> None:
-        """Raise what the model refuses; name the voltage the wires take, if that is the reason."""
+    def _reached(self, pulse: PulseMap) -> PulseMap:
+        """Return the pulse as the cells take it; raise what the model refuses, with the reason.
+
+        A model that knows single pulses alone takes what it was meant to get: its step is that of
+        the pulse that a bench sends. This is told once.
+        """
         applied = self._applied(pulse)
         try:
             self._cells.check(applied)
@@ -327,11 +332,18 @@ class EmulatedArray(CrossbarBackend):
             lost_v = np.where(pulse.addressed, np.abs(pulse.amplitude_v - applied.amplitude_v), 0.0)
             place = tuple(int(i) for i in np.unravel_index(int(lost_v.argmax()), lost_v.shape))
             asked_v = np.broadcast_to(pulse.amplitude_v, lost_v.shape)[place]
+            left = (
+                f"of {asked_v:.4g} V the wires leave {applied.amplitude_v[place]:.4g} V at"
+                f" {cell_name(place)}"
+            )
+            if isinstance(exc, UnknownPulse) and self._lines.integrated_pulses:
+                self._limits.note_lost(left)
+                return pulse
             raise Unsupported(
-                f"{exc}; of {asked_v:.4g} V the wires leave {applied.amplitude_v[place]:.4g} V at"
-                f" {cell_name(place)}; backends.sim.wires.pulses: ideal lets the wires act on reads"
-                " and products alone"
+                f"{exc}; {left}; backends.sim.wires.pulses: ideal lets the wires act on reads and"
+                " products alone"
             ) from None
+        return applied
 
     def _refuse_if_closed(self) -> None:
         if self._closed:

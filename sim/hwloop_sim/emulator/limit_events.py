@@ -1,4 +1,4 @@
-"""Events of an emulated array about outputs at their compliance: each row once a kind."""
+"""Events of an emulated array about what its sources and wires withhold, each once."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ class LimitEvents:
 
     def __init__(self) -> None:
         self._told: set[tuple[During, int]] = set()
+        self._lost = False
         self._events: list[Event] = []
 
     def note(self, during: During, limited: BoolArray | None) -> None:
@@ -35,6 +36,19 @@ class LimitEvents:
         if fresh:
             names = ", ".join(f"row{row}" for row in fresh)
             self._events.append(Event("warning", f"{names}: {_SAYS[during]}"))
+
+    def note_lost(self, left: str) -> None:
+        """Tell once that the model takes whole pulses, of which the wires leave a part."""
+        if self._lost:
+            return
+        self._lost = True
+        self._events.append(
+            Event(
+                "warning",
+                f"{left}; the device model knows its own pulses alone and takes this one as whole:"
+                " wires act on reads and products; backends.sim.wires.pulses: at_begin refuses it",
+            )
+        )
 
     def take(self) -> list[Event]:
         """Return and clear pending events."""

@@ -19,7 +19,8 @@ class WireSettings(Settings):
     ``pulses``: ``integrated``: the voltages follow the cells while these change; ``at_begin``: they
     are those of the state in which the pulses of a map begin; ``ideal``: wires act on reads and
     multiplications alone. Models that know no time within a pulse take ``integrated`` as
-    ``at_begin``.
+    ``at_begin``; those that know the effect of single pulses alone take a pulse of which the wires
+    leave less as whole, which is told, and with ``at_begin`` refuse it.
     """
 
     row_ohm: Resistance = 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import numpy as np
@@ -106,7 +107,7 @@ def test_wires_without_resistance_change_nothing() -> None:
 
 
 def test_a_pulse_that_wires_weaken_is_judged_by_what_reaches_the_cell() -> None:
-    backend = wired(4, 5)
+    backend = emulated(4, 5, device=LOW_OHMIC, wires={**LINES, "pulses": "at_begin"})
     pulse = PulseMap(np.full((4, 5), 2.0), 1e-3)
     left = r"; of 2 V the wires leave 1\.\d+ V at cell \(\d, \d\); backends\.sim\.wires\.pulses: ideal "
     with pytest.raises(Unsupported, match=left):
@@ -117,6 +118,24 @@ def test_a_pulse_that_wires_weaken_is_judged_by_what_reaches_the_cell() -> None:
     before_a = read_all(weak)
     weak.pulse(pulse)
     assert (read_all(weak) > before_a).all()
+
+
+def test_a_model_that_knows_one_pulse_takes_it_as_whole_and_tells_so_once() -> None:
+    pulse = PulseMap(np.full((4, 5), 2.0), 1e-3)
+    through, wireless = wired(4, 5), emulated(4, 5, device=LOW_OHMIC)
+    for backend in (through, wireless):
+        for _ in range(2):
+            backend.check(pulse)
+            backend.pulse(pulse)
+    np.testing.assert_array_equal(through._cells.conductance_s, wireless._cells.conductance_s)
+    (event,) = through.take_events()
+    assert event.level == "warning"
+    assert re.match(
+        r"of 2 V the wires leave 1\.\d+ V at cell \(\d, \d\); the device model knows", event.message
+    )
+    assert not through.take_events()
+    with pytest.raises(Unsupported, match=r"it does not cover 1.5 V$"):
+        through.check(PulseMap(np.full((4, 5), 1.5), 1e-3))
 
 
 def test_ideal_pulses_move_cells_as_without_wires_and_reads_see_the_wires() -> None:

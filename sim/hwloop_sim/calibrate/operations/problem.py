@@ -16,7 +16,7 @@ from hwloop_sim.calibrate.operations.history import History
 from hwloop_sim.calibrate.operations.twin import Twin, varied
 
 _STEP = 1e-6
-_WIDE_STEP = 3e-4
+_WIDE_STEP = 1e-5
 
 
 @dataclass(frozen=True)
