@@ -4,11 +4,7 @@ For scripts and notebooks: :func:`load` a procedure, :func:`run` it, :func:`open
 your own, and :class:`Record` to read what was recorded. They are loaded when first used.
 """
 
-from __future__ import annotations
-
-from importlib import import_module
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False  # no module is imported here: the working folder may be on the path still
 if TYPE_CHECKING:
     from hwloop.notebook.open_arrays import OpenArray, open_array
     from hwloop.notebook.record import NotebookRecord as Record
@@ -30,8 +26,11 @@ _PLACES = {
 
 def __getattr__(name: str) -> object:
     """Load a public name when it is first asked for: commands need none of them."""
+    from importlib import import_module
+
     if name == "__version__":
-        return import_module("importlib.metadata").version("hwloop")
+        version: str = import_module("importlib.metadata").version("hwloop")
+        return version
     if name not in _PLACES:
         raise AttributeError(f"module 'hwloop' has no attribute {name!r}")
     module, own = _PLACES[name]

@@ -113,11 +113,11 @@ def test_the_commands_of_the_page_make_twins_of_the_cells_that_were_measured(
     assert Path("columns-twin.yaml").is_file()
 
 
-def test_reads_alone_are_refused_in_one_line(
+def test_a_model_of_reads_alone_is_refused_in_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert hwloop("import retention.csv -o reads.h5 --set source=x", monkeypatch) == 0
     capsys.readouterr()
     assert hwloop("calibrate reads.h5 --model vteam -o reads.yaml", monkeypatch) == 2
-    assert "holds reads" in capsys.readouterr().err
+    assert "reads without pulses show noise and drift" in capsys.readouterr().err
     assert not Path("reads.yaml").exists()
